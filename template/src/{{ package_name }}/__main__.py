@@ -1,0 +1,103 @@
+"""The command line: reads words, calls the function of that name in `run`, prints its result as JSON."""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[BaseException], int] = {
+    ValueError: 2,
+    FloatingPointError: 3,
+    OSError: 4,
+    MemoryError: 4,
+    KeyboardInterrupt: 130,
+}
+
+
+class Stderr(logging.Handler):
+    """Writes to what `sys.stderr` is now: above a progress bar, while there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where help is."""
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def build_parser(run_options: dict[str, str]) -> Parser:
+    """Return the parser of all commands; `train` takes the options of a run, given with their help, as well."""
+    parser = Parser(prog=f"python -m {__package__}" if sys.argv[0].endswith("__main__.py") else None)
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more while at work")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train a model; writes a run folder with a report", allow_abbrev=False)
+    train.add_argument("preset", nargs="?", metavar="PRESET", help="model and settings (cnn)")
+    train.add_argument("--config", type=Path, metavar="FILE", help="a YAML file instead of a preset")
+    train.add_argument("--resume", type=Path, metavar="RUN", help="go on where a run stopped")
+    train.add_argument("--init-from", type=Path, metavar="RUN", help="begin with the weights of a run")
+    train.add_argument("--fast-dev-run", action="store_true", help="two steps: does everything work?")
+    train.add_argument("--overfit-batches", type=int, default=0, metavar="N", help="learn N batches by heart")
+    group = train.add_argument_group("options of a run (with the values of the default preset)")
+    for name, about in run_options.items():
+        flag = f"--{name.replace('_', '-')}"
+        group.add_argument(flag, dest=name, nargs="?", const="true", default=argparse.SUPPRESS, metavar="X", help=about)
+    evaluate = commands.add_parser("evaluate", help="measure a run's best weights; writes evaluation.json")
+    predict = commands.add_parser("predict", help="answer for inputs of your own")
+    report = commands.add_parser("report", help="write report.html of a run")
+    for command in (evaluate, predict, report):
+        command.add_argument("run", type=Path, metavar="RUN", help="a run folder, as in runs/cnn-1")
+    evaluate.add_argument("--split", choices=("val", "test"), default="val", help="test goes with --final")
+    evaluate.add_argument("--final", action="store_true", help="open the sealed test split, once a checkpoint")
+    evaluate.add_argument("--gate", action="store_true", help="exit 1 if the run misses the demands of its config")
+    predict.add_argument("path", type=Path, metavar="INPUT", help="a file, as in examples/digit.csv")
+    data = commands.add_parser("data", help="check the data against their manifest: checksums, schema, copies")
+    data.add_argument("action", choices=("verify",))
+    data.add_argument("--folder", type=Path, help="a data folder (the package's own)")
+    return parser
+
+
+def run_command(words: list[str]) -> Any:
+    """Read the words, call the command, return its result."""
+    if "train" not in words:
+        options, overrides = vars(build_parser({}).parse_args(words)), {}
+    else:
+        from .config import describe_options, unknown  # noqa: PLC0415 (torch takes seconds to import)
+
+        known = describe_options()
+        parsed, rest = build_parser(known).parse_known_args(words)
+        if rest:
+            raise ValueError(unknown("option", rest[0].removeprefix("--").replace("-", "_"), list(known)))
+        overrides = {name: value for name, value in vars(parsed).items() if "." in name}
+        options = {name: value for name, value in vars(parsed).items() if "." not in name}
+    logging.getLogger(__package__).setLevel(logging.DEBUG if options.pop("verbose") else logging.NOTSET)
+    command = options.pop("command")
+    from . import run  # noqa: PLC0415
+
+    if command == "train":
+        options["overrides"] = overrides
+    return getattr(run, command)(**options)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Stderr()], force=True)
+    try:
+        result = run_command(sys.argv[1:] if arguments is None else arguments)
+    except tuple(STATUSES) as error:
+        logger.error("error: %s", " ".join(str(error).split()) or "interrupted")
+        return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    sys.stdout.write(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

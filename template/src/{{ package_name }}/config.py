@@ -1,0 +1,161 @@
+"""A run is one config: sections made from presets, YAML files and the command line, all checked."""
+
+import dataclasses
+import difflib
+from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import yaml
+from pydantic import PlainValidator, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from .evaluation.classification import EvaluationConfig
+from .training.optimizer import OptimConfig
+from .training.trainer import TrainConfig
+from .types import STRICT, DataConfig, ModelConfig
+
+PRESETS, DEFAULT_PRESET = Path(__file__).parent / "presets", "cnn"
+ROOMS = {"data": "data", "model": "models"}  # sections whose `kind` names a file of a folder, and that folder
+
+Values = dict[str, Any]
+
+
+@cache
+def kinds(section: str) -> dict[str, type[Any]]:
+    """Return the config classes of a section by `kind`: `models/cnn.py` holds `CnnConfig`."""
+    stems = sorted(path.stem for path in (Path(__file__).parent / ROOMS[section]).glob("*.py"))
+    modules = {stem: import_module(f".{ROOMS[section]}.{stem}", __package__) for stem in stems}
+    classes = {stem: getattr(modules[stem], stem.title().replace("_", "") + "Config", None) for stem in stems}
+    return {stem: cls for stem, cls in classes.items() if cls}
+
+
+def make_kind(section: str, values: Any) -> Any:
+    """Make a section from a mapping whose `kind` says which class; left out, the default preset says it."""
+    if hasattr(values, "build"):
+        return values
+    if not isinstance(values, dict):
+        raise ValueError("want a mapping of options")
+    kind = values.get("kind") or getattr(load(), section).kind
+    if kind not in kinds(section):
+        raise ValueError(unknown("kind", str(kind), list(kinds(section))))
+    return TypeAdapter(kinds(section)[kind]).validate_python(values)
+
+
+if TYPE_CHECKING:
+    Data = DataConfig
+    Model = ModelConfig
+else:
+    Data, Model = (Annotated[Any, PlainValidator(partial(make_kind, section))] for section in ROOMS)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Config:
+    """Everything that decides a run."""
+
+    name: str = "run"
+    data: Data
+    model: Model
+    optim: OptimConfig = OptimConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+CONFIG = TypeAdapter(Config)
+SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name != "name"]
+
+
+def load(source: str | Path = DEFAULT_PRESET, overrides: Values | None = None) -> Config:
+    """Make the config of a preset's name or a YAML file, with `{"section.option": value}` on top.
+
+    Raises ValueError in one line: where, what was given, what is wanted.
+    """
+    path = Path(source)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = PRESETS / f"{source}.yaml"
+        if not path.is_file():
+            raise ValueError(unknown("preset", str(source), sorted(preset.stem for preset in PRESETS.glob("*.yaml"))))
+    if not path.is_file():
+        raise ValueError(f"{path}: no such config file")
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError(f"want sections {', '.join(SECTIONS)}, found {values!r}")
+        values.setdefault("name", path.stem)
+        for dotted, value in sorted((overrides or {}).items(), key=lambda item: not item[0].endswith(".kind")):
+            override(values, dotted, value)
+        return from_dict(values)
+    except (ValueError, yaml.YAMLError) as error:
+        where = "" if path.parent == PRESETS else f"{path}: "
+        raise ValueError(f"{where}{' '.join(str(error).split())}") from None
+
+
+def override(values: Values, dotted: str, value: Any) -> None:
+    """Put one `section.option` value in its place; another `kind` starts from its own defaults."""
+    section, _, option = dotted.partition(".")
+    if section not in SECTIONS:
+        raise ValueError(unknown("section", section, SECTIONS))
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        value = yaml.safe_load(value)
+    old = values.get(section) or {}
+    values[section] = {**({} if option == "kind" and value != old.get("kind") else old), option: value}
+
+
+def from_dict(values: Values) -> Config:
+    """Check every section and make the config, or raise ValueError in one line."""
+    filled = {**{section: {} for section in ROOMS}, **values}
+    try:
+        return CONFIG.validate_python({section: value for section, value in filled.items() if value is not None})
+    except ValidationError as error:
+        raise ValueError(explain(error.errors()[0])) from None
+
+
+def explain(error: Any) -> str:
+    """Say what pydantic found wrong in one line."""
+    where, given = ".".join(str(part) for part in error["loc"]), error["input"]
+    if error["type"] == "unexpected_keyword_argument" and "." in where:
+        return unknown("option", where, list(describe_options()))
+    if error["type"] == "unexpected_keyword_argument":
+        return unknown("section", where, SECTIONS)
+    want = error["msg"].removeprefix("Value error, ").partition(", unable")[0].replace("Input should be ", "want ")
+    want = "want a list, as in '[a, b]'" if "tuple" in want else want.replace("want gr", "want a number gr")
+    return f"{where}: {want}" if isinstance(given, dict) else f"{where}: got {given!r}, {want}"
+
+
+def unknown(what: str, given: str, known: list[str]) -> str:
+    """Say that a name is unknown, which one may have been meant, or which ones there are."""
+    close = difflib.get_close_matches(given, known, n=1)
+    if len(known) <= len(SECTIONS):
+        return f"unknown {what} '{given}': want one of {', '.join(known)}"
+    return f"unknown {what} '{given}': " + (f"did you mean {close[0]}?" if close else "see train --help")
+
+
+def describe_options() -> dict[str, str]:
+    """Return the help on every option of every kind by its dotted name, with the default preset's value."""
+    config, found = load(), dict[str, str]()
+    for section in SECTIONS:
+        part = getattr(config, section)
+        for cls in (type(part), *(kinds(section).values() if section in ROOMS else ())):
+            for name, info in cls.__pydantic_fields__.items():
+                about = f"one of {', '.join(kinds(section))}" if name == "kind" else info.description or ""
+                value = getattr(part, name, info.default)
+                found.setdefault(f"{section}.{name}", f"{about} ({value})".strip().replace("%", "%%"))
+    return found
+
+
+def to_dict(config: Config) -> Values:
+    """Return plain values, as YAML, JSON and checkpoints hold them; `from_dict` takes them back."""
+    return dict(CONFIG.dump_python(config, mode="json"))
+
+
+def save(config: Config, path: Path) -> None:
+    """Write a config that `load` reads back to an equal one."""
+    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """Return `{"section.option": (old, new)}` for every option that is not equal."""
+    sides = [{(s, o): v for s in SECTIONS for o, v in values[s].items()} for values in (to_dict(old), to_dict(new))]
+    pairs = {".".join(name): (sides[0].get(name), sides[1].get(name)) for name in sides[0] | sides[1]}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

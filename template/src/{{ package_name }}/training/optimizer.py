@@ -1,0 +1,142 @@
+"""AdamW with what belongs to an update: schedule, clipping, frozen parts, averaged weights."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from ..types import STRICT, Fraction
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class OptimConfig:
+    """Settings of the update."""
+
+    lr: PositiveFloat = 1e-3
+    """peak learning rate"""
+    weight_decay: NonNegativeFloat = 0.01
+    """decay of weight matrices; biases, norms and other vectors never decay"""
+    betas: tuple[Fraction, Fraction] = (0.9, 0.99)
+    grad_clip: NonNegativeFloat = 1.0
+    """largest gradient norm; 0 neither measures nor clips"""
+    ema_decay: Fraction = 0.0
+    """weights are averaged with this decay and evaluated so; 0 turns it off"""
+    schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
+    """constant; cosine to 0 at the last step; `factor` every `step_every` steps; or on a plateau"""
+    warmup_steps: NonNegativeInt = 50
+    """steps in which the learning rate rises from 0"""
+    step_every: PositiveInt = 500
+    """steps between two drops of the step schedule"""
+    factor: Fraction = 0.3
+    """what a drop multiplies the learning rate by"""
+    plateau_patience: PositiveInt = 3
+    """evaluations without a better value after which the plateau schedule drops"""
+    freeze: tuple[str, ...] = ()
+    """parameters whose names begin so are not trained, as in '[stages]'"""
+    lr_scales: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """learning rate factor by the beginning of a parameter's name, as in '{head: 10}'"""
+
+    def build(self, model: nn.Module, num_steps: int) -> "Optimization":
+        """Make the optimizer of a model that is trained for `num_steps` updates."""
+        return Optimization(self, model, num_steps)
+
+    def lr_scale(self, step: int, num_steps: int) -> float:
+        """Return the factor on the learning rate in update `step` (from 0), without plateaus."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        if self.schedule == "step":
+            return float(self.factor ** (step // self.step_every))
+        progress = (step - self.warmup_steps) / max(1, num_steps - self.warmup_steps)
+        return (1 + math.cos(math.pi * min(1.0, progress))) / 2 if self.schedule == "cosine" else 1.0
+
+
+def parameter_groups(config: OptimConfig, model: nn.Module) -> list[dict[str, Any]]:
+    """Group the trainable parameters by weight decay and learning rate; freeze the others."""
+    named = dict(model.named_parameters())
+    for prefix in (*config.freeze, *config.lr_scales):
+        if not any(name.startswith(prefix) for name in named):
+            parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in named))
+            raise ValueError(f"no parameter begins with '{prefix}'; the model has {parts}")
+    groups: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in named.items():
+        parameter.requires_grad_(not name.startswith(config.freeze))
+        if parameter.requires_grad:
+            scales = (scale for prefix, scale in config.lr_scales.items() if name.startswith(prefix))
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((decay, next(scales, 1.0)), []).append((name, parameter))
+    if not groups:
+        raise ValueError(f"optim.freeze: {list(config.freeze)} leaves nothing to train")
+    return [{"params": p, "weight_decay": decay, "lr_scale": scale} for (decay, scale), p in groups.items()]
+
+
+class Optimization:
+    """One `step()` an update: clip, AdamW, average, schedule."""
+
+    def __init__(self, config: OptimConfig, model: nn.Module, num_steps: int) -> None:
+        self.config, self.num_steps, self.num_updates = config, num_steps, 0
+        groups = parameter_groups(config, model)
+        self.params: dict[str, Tensor] = dict(pair for group in groups for pair in group["params"])
+        self.adamw = torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
+        self.averages = {n: p.detach().clone() for n, p in self.params.items()} if config.ema_decay else {}
+        self.plateau_scale = 1.0
+        self.schedule()
+
+    def step(self, scaler: torch.amp.GradScaler) -> Tensor | None:
+        """Update from the gradients; return their norm [] before clipping, None if not measured.
+
+        The fused kernel divides gradients by `grad_scale`, and changes nothing where `found_inf` is 1.
+        """
+        norm = None
+        if self.config.grad_clip:
+            scaler.unscale_(self.adamw)
+            norm = torch.nn.utils.get_total_norm([p.grad for p in self.params.values() if p.grad is not None])
+            scale = (norm / self.config.grad_clip).clamp(min=1.0)
+            vars(self.adamw).update(grad_scale=scale, found_inf=(~norm.isfinite()).float())
+        scaler.step(self.adamw)
+        scaler.update()
+        self.adamw.zero_grad(set_to_none=True)
+        self.num_updates += 1
+        if self.averages:  # the decay grows to its value over the first updates
+            decay = min(self.config.ema_decay, (1 + self.num_updates) / (10 + self.num_updates))
+            torch._foreach_lerp_([*self.averages.values()], [*self.params.values()], 1 - decay)
+        self.schedule()
+        return norm
+
+    def schedule(self) -> None:
+        """Set the learning rates of the next update; `lr` is the one before a group's own factor."""
+        self.lr = self.config.lr * self.config.lr_scale(self.num_updates, self.num_steps) * self.plateau_scale
+        for group in self.adamw.param_groups:
+            group["lr"] = self.lr * group["lr_scale"]
+
+    def stagnated(self, waited: int) -> None:
+        """Drop the plateau schedule's learning rate if `waited` evaluations without a better value are enough."""
+        if self.config.schedule == "plateau" and waited % self.config.plateau_patience == 0:
+            self.plateau_scale *= self.config.factor
+            self.schedule()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model have its averaged weights for a while."""
+        for there in (False, True):
+            for name, average in self.averages.items():
+                self.params[name].data, average.data = average.data, self.params[name].data
+            if not there:
+                yield
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what an exact resume needs."""
+        keys = ("averages", "num_updates", "plateau_scale")
+        return {"adamw": self.adamw.state_dict(), **{key: getattr(self, key) for key in keys}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict()`."""
+        self.adamw.load_state_dict(state["adamw"])
+        for name, average in self.averages.items():
+            average.copy_(state["averages"][name])
+        self.num_updates, self.plateau_scale = state["num_updates"], state["plateau_scale"]
+        self.schedule()

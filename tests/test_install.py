@@ -1,0 +1,82 @@
+"""The default project, really installed: its wheel, its command, its hooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.harness import GIT, Sample, command
+
+SHARED = {  # `uv run` in a project uses the environment that runs these tests
+    "UV_NO_SYNC": "1",
+    "UV_PROJECT_ENVIRONMENT": sys.prefix,
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+}
+
+
+@pytest.fixture(scope="module")
+def wheel(default: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the default project."""
+    folder = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(default.folder, folder / "project", ignore=shutil.ignore_patterns("runs"))
+    result = command(["uv", "build", "--wheel", "--out-dir", folder], folder / "project")
+    assert result.status == 0, result.output
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands of an environment that holds the wheel and what it declares, nothing else."""
+    folder = tmp_path_factory.mktemp("installed")
+    python = folder / "bin" / "python"
+    made = command(["uv", "venv", "--python", sys.executable, folder], folder.parent)
+    assert made.status == 0, made.output
+    filled = command(["uv", "pip", "install", "--python", python, wheel], folder.parent)
+    assert filled.status == 0, filled.output
+    return python.parent
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path, default: Sample) -> None:
+    package = {
+        path.relative_to(default.folder / "src").as_posix()
+        for path in default.source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in names if ".dist-info/" not in name and not name.endswith("/")} == package
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_installed_command_trains_from_another_folder(scripts: Path, tmp_path: Path) -> None:
+    result = command([scripts / "my-project", "train", "--fast-dev-run"], tmp_path)
+    assert result.status == 0, result.output
+    folder = next((tmp_path / "runs").iterdir())
+    assert json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["split"] == "val"
+
+
+def test_the_installed_command_explains_itself(scripts: Path, tmp_path: Path) -> None:
+    result = command([scripts / "my-project", "--help"], tmp_path)
+    assert result.status == 0, result.output
+    for name in ("train", "evaluate", "predict", "report", "data"):
+        assert name in result.output
+
+
+def test_every_hook_passes_right_after_git_init(default: Sample, tmp_path: Path, type_cache: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(default.folder, folder, ignore=shutil.ignore_patterns("runs", "__pycache__"))
+    for argv in (["init", "--quiet"], ["add", "-A"]):
+        assert command([*GIT, *argv], folder).status == 0
+    environment = SHARED | {
+        "PRE_COMMIT_HOME": str(tmp_path / "hooks"),
+        "MYPY_CACHE_DIR": str(type_cache),
+    }
+    result = command(["pre-commit", "run", "--all-files"], folder, environment)
+    assert result.status == 0, result.output
+    for name in ("ruff check", "ruff format", "mypy"):
+        assert any(line.startswith(name) and line.endswith("Passed") for line in result.output.splitlines())

@@ -1,0 +1,37 @@
+"""A spread of rendered projects passes its own tests and trains to its accuracy."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests import answers
+from tests.harness import Sample, Warm
+
+PACKAGES = {given.get("package_name", "my_project"): name for name, given in reversed(answers.samples().items())}
+SPREAD = sorted(PACKAGES.values())  # one sample for each package name, and so for each kind of name
+spread = pytest.mark.parametrize("sample", SPREAD, indirect=True)
+
+ACCURACY = 0.97
+
+
+@spread
+def test_the_projects_own_tests_pass(sample: Sample, warm: Warm) -> None:
+    result = warm.run(sample.folder, "pytest", "-q", "-p", "no:cacheprovider")
+    assert result.status == 0, result.output
+    assert re.search(r"Required test coverage of 90.* reached", result.output), result.output
+
+
+@spread
+def test_it_trains_to_its_accuracy(sample: Sample, warm: Warm) -> None:
+    result = warm.run(sample.folder, sample.package, "train")
+    assert result.status == 0, result.output
+    runs = list((sample.folder / "runs").iterdir())
+    assert [run.name.rpartition("-")[2] for run in runs] == ["1"]
+    evaluation = json.loads((runs[0] / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["split"] == "val"
+    assert evaluation["value"] >= ACCURACY
+    assert (runs[0] / "report.html").stat().st_size > 0
+    assert "report.html" in result.output
