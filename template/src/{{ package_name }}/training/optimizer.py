@@ -86,6 +86,7 @@ class Optimization:
         self.plateau_scale = 1.0
         self.schedule()
 
+    @torch.no_grad()
     def step(self, scaler: torch.amp.GradScaler) -> Tensor | None:
         """Update from the gradients; return their norm [] before clipping, None if not measured.
 

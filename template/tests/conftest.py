@@ -1,0 +1,46 @@
+# copier: filter replace("my_project", package_name)
+"""What several tests use: one thread, a run that is trained once, and short ways to make things."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from my_project import config as configs
+from my_project import run as commands
+from my_project.config import Config
+
+SMALL = {"train.steps": 20, "train.eval_every": 10, "train.log_every": 5, "optim.warmup_steps": 5}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the figures of seeded runs anew")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test works in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    torch.use_deterministic_algorithms(mode=False)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of the default preset: evaluated, reported, good enough to be worth looking at."""
+    out = tmp_path_factory.mktemp("runs") / "cnn"
+    done = commands.train("cnn", {"train.steps": 150, "train.eval_every": 50, "train.out": str(out)})
+    return Path(done["run"])
+
+
+@pytest.fixture
+def small() -> Config:
+    """A config that trains in a moment."""
+    return configs.load("mlp", {**SMALL, "model.dim": 16})
+    # copier: endfilter

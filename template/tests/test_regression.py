@@ -1,0 +1,28 @@
+# copier: filter replace("my_project", package_name)
+"""Figures of seeded runs do not change unnoticed; `pytest --update-golden` writes them anew."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from my_project import config as configs
+from my_project import run as commands
+from my_project.training.journal import read_journal
+
+GOLDEN = Path(__file__).parent / "golden.json"
+PRESETS = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
+OPTIONS = {"train.steps": 6, "train.log_every": 2, "train.device": "cpu", "optim.warmup_steps": 2}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_losses_of_a_seeded_run_are_those_of_before(preset: str, request: pytest.FixtureRequest) -> None:
+    folder = commands.fit(configs.load(preset, OPTIONS))
+    losses = [line["loss"] for line in read_journal(folder)]
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if request.config.getoption("--update-golden"):
+        GOLDEN.write_text(json.dumps({**golden, preset: losses}, indent=2) + "\n")
+        return
+    torch.testing.assert_close(losses, golden[preset], rtol=1e-3, atol=1e-4)
+    # copier: endfilter
