@@ -125,7 +125,7 @@ def explain(error: Any) -> str:
 
 def unknown(what: str, given: str, known: list[str]) -> str:
     """Say that a name is unknown, which one may have been meant, or which ones there are."""
-    close = difflib.get_close_matches(given, known, n=1)
+    close = [name for name in known if name.endswith(f".{given}")] or difflib.get_close_matches(given, known, n=1)
     if len(known) <= len(SECTIONS):
         return f"unknown {what} '{given}': want one of {', '.join(known)}"
     return f"unknown {what} '{given}': " + (f"did you mean {close[0]}?" if close else "see train --help")
