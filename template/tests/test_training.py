@@ -15,7 +15,11 @@ from torch import nn
 from my_project import config as configs
 from my_project import run as commands
 from my_project.config import Config
-from my_project.training.checkpoint import load_checkpoint, save_checkpoint, seed_everything
+from my_project.training.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    seed_everything,
+)
 from my_project.training.journal import Journal, new_run_folder, read_journal
 from my_project.training.optimizer import OptimConfig, Optimization
 from my_project.training.trainer import TrainConfig, Trainer, choose_device
