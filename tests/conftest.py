@@ -96,7 +96,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let a failing test name its sample's answers and where the sample lies."""
     report = yield
     given = getattr(item, "funcargs", {})
-    used = given.get("sample") or given.get("default")
-    if report.failed and isinstance(used, Sample):
+    used = next((value for value in given.values() if isinstance(value, Sample)), None)
+    if report.failed and used:
         report.sections.append(("sample", f"{used.folder}\nanswers: {used.answers or 'defaults'}"))
     return report

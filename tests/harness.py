@@ -46,6 +46,11 @@ class Sample:
         """The folder of its package."""
         return self.folder / "src" / self.package
 
+    def copy(self, folder: Path) -> Sample:
+        """The same project in another folder, for what changes it."""
+        shutil.copytree(self.folder, folder)
+        return Sample(self.name, self.answers, folder)
+
     def files(self, *suffixes: str) -> list[Path]:
         """Its files with these suffixes, or all."""
         found = (path for path in self.folder.rglob("*") if path.is_file())

@@ -89,6 +89,12 @@ def test_ci_runs_the_command_that_the_readme_names() -> None:
     assert [line for line in lines if line.endswith("uv run pytest")] == ["pip install uv && uv run pytest"]
 
 
+@pytest.mark.parametrize("argv", ["ruff check", "ruff format --check", "mypy"])
+def test_the_repository_and_the_template_as_it_stands_are_clean(argv: str) -> None:
+    result = command(argv.split(), ROOT)
+    assert result.status == 0, result.output
+
+
 def longest_body(tree: ast.AST) -> tuple[int, str]:
     """The length of the longest function body, without its docstring, and its name."""
     lengths = [(0, "")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -24,8 +23,8 @@ SHARED = {  # `uv run` in a project uses the environment that runs these tests
 def wheel(default: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of the default project."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(default.folder, folder / "project", ignore=shutil.ignore_patterns("runs"))
-    result = command(["uv", "build", "--wheel", "--out-dir", folder], folder / "project")
+    project = default.copy(folder / "project")
+    result = command(["uv", "build", "--wheel", "--out-dir", folder], project.folder)
     assert result.status == 0, result.output
     return next(folder.glob("*.whl"))
 
@@ -44,9 +43,7 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path, default: Sample) -> None:
     package = {
-        path.relative_to(default.folder / "src").as_posix()
-        for path in default.source.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(default.folder / "src").as_posix() for path in default.source.rglob("*") if path.is_file()
     }
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in names if ".dist-info/" not in name and not name.endswith("/")} == package
@@ -68,8 +65,7 @@ def test_the_installed_command_explains_itself(scripts: Path, tmp_path: Path) ->
 
 
 def test_every_hook_passes_right_after_git_init(default: Sample, tmp_path: Path, type_cache: Path) -> None:
-    folder = tmp_path / "project"
-    shutil.copytree(default.folder, folder, ignore=shutil.ignore_patterns("runs", "__pycache__"))
+    folder = default.copy(tmp_path / "project").folder
     for argv in (["init", "--quiet"], ["add", "-A"]):
         assert command([*GIT, *argv], folder).status == 0
     environment = SHARED | {

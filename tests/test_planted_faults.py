@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +82,7 @@ FAULTS = [
     (broken_import, "mypy", "my_project.missing"),
     (untyped_function, "mypy", "[no-untyped-def]"),
     (dead_layer, "pytest", "spare.weight"),
-    (shuffled_labels, "pytest", "beats_both_baselines"),
+    (shuffled_labels, "pytest", "losses_of_a_seeded_run"),
     (flipped_byte, "data verify", "SHA-256"),
     (leaked_test_image, "data verify", "is a copy of"),
 ]
@@ -92,14 +91,12 @@ FAULTS = [
 @pytest.fixture
 def sample(default: Sample, tmp_path: Path) -> Sample:
     """A default project of the test's own."""
-    ignored = shutil.ignore_patterns("runs", "__pycache__", ".*_cache")
-    shutil.copytree(default.folder, tmp_path / "project", ignore=ignored)
-    return Sample("default", {}, tmp_path / "project")
+    return default.copy(tmp_path / "project")
 
 
 def checks(sample: Sample, warm: Warm) -> dict[str, Callable[[], Result]]:
-    """The project's checks; of its tests the two that look for a dead layer and for labels that teach nothing."""
-    tests = "every_parameter_gets_a_gradient or beats_both_baselines"
+    """The project's checks; of its tests the two that look for dead layers and for another course of training."""
+    tests = "every_parameter_gets_a_gradient or losses_of_a_seeded_run"
     return {
         "ruff": lambda: command(["ruff", "check", "--no-cache"], sample.folder),
         "mypy": lambda: warm.run(sample.folder, "mypy"),

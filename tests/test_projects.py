@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,23 +14,29 @@ from tests.harness import Sample, Warm
 
 PACKAGES = {given.get("package_name", "my_project"): name for name, given in reversed(answers.samples().items())}
 SPREAD = sorted(PACKAGES.values())  # one sample for each package name, and so for each kind of name
-spread = pytest.mark.parametrize("sample", SPREAD, indirect=True)
+spread = pytest.mark.parametrize("project", SPREAD, indirect=True)
 
 ACCURACY = 0.97
 
 
+@pytest.fixture
+def project(request: pytest.FixtureRequest, renders: Callable[[str], Sample], tmp_path: Path) -> Sample:
+    """A sample of the test's own: its runs and caches must not be in the others' way."""
+    return renders(request.param).copy(tmp_path / request.param)
+
+
 @spread
-def test_the_projects_own_tests_pass(sample: Sample, warm: Warm) -> None:
-    result = warm.run(sample.folder, "pytest", "-q", "-p", "no:cacheprovider")
+def test_the_projects_own_tests_pass(project: Sample, warm: Warm) -> None:
+    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider")
     assert result.status == 0, result.output
     assert re.search(r"Required test coverage of 90.* reached", result.output), result.output
 
 
 @spread
-def test_it_trains_to_its_accuracy(sample: Sample, warm: Warm) -> None:
-    result = warm.run(sample.folder, sample.package, "train")
+def test_it_trains_to_its_accuracy(project: Sample, warm: Warm) -> None:
+    result = warm.run(project.folder, project.package, "train")
     assert result.status == 0, result.output
-    runs = list((sample.folder / "runs").iterdir())
+    runs = list((project.folder / "runs").iterdir())
     assert [run.name.rpartition("-")[2] for run in runs] == ["1"]
     evaluation = json.loads((runs[0] / "evaluation.json").read_text(encoding="utf-8"))
     assert evaluation["split"] == "val"

@@ -107,8 +107,8 @@ def test_help_lists_commands_and_options(words: list[str], capsys: pytest.Captur
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    name, package = my_project.__name__, Path(my_project.__path__[0])
-    code = f"import sys, {name}.__main__; sys.exit('torch' in sys.modules)"
+    package = Path(my_project.__path__[0])
+    code = f"import sys, {package.name}.__main__; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=package.parent).returncode == 0
 
 

@@ -103,7 +103,7 @@ def test_a_short_run_beats_both_baselines_clearly(trained: Path) -> None:
     record = json.loads((trained / "evaluation.json").read_text())
     assert record.keys() >= {"split", "primary", "value", "higher_is_better", "baselines", "metrics"}
     assert (record["split"], record["primary"]) == ("val", "accuracy")
-    assert record["value"] >= max(record["baselines"].values()) + 0.01
+    assert record["value"] >= max(0.95, *record["baselines"].values())  # 0.95: labels that teach nothing beat nothing
     assert sum(map(sum, record["metrics"]["confusion"])) == record["metrics"]["num_rows"] == 270
 
 
