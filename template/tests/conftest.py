@@ -35,7 +35,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run of the default preset: evaluated, reported, good enough to be worth looking at."""
     out = tmp_path_factory.mktemp("runs") / "cnn"
-    done = commands.train("cnn", {"train.steps": 150, "train.eval_every": 50, "train.out": str(out)})
+    done = commands.train("cnn", {"train.steps": 200, "train.eval_every": 100, "train.out": str(out)})
     return Path(done["run"])
 
 
