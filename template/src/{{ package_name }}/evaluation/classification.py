@@ -51,7 +51,7 @@ def predict(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> Tensor
 def measure(model: nn.Module, dataset: Dataset) -> Measurement:
     """Return the few figures that follow a training run."""
     logits, targets = predict(model, dataset), dataset.targets
-    accuracy = float((logits.argmax(1) == targets).float().mean())
+    accuracy = float((logits.argmax(1) == targets).double().mean())
     figures = {"loss": float(F.cross_entropy(logits, targets)), "accuracy": accuracy}
     return Measurement(primary="accuracy", value=accuracy, higher_is_better=True, metrics=figures)
 
@@ -118,4 +118,4 @@ def baselines(train: Dataset, other: Dataset, num_classes: int) -> dict[str, flo
     lbfgs.step(closure)
     majority = torch.bincount(train.targets, minlength=num_classes).argmax()
     guesses = {"majority": majority, "linear": linear(other.inputs.flatten(1)).argmax(1)}
-    return {name: float((other.targets == guess).float().mean()) for name, guess in guesses.items()}
+    return {name: float((other.targets == guess).double().mean()) for name, guess in guesses.items()}
