@@ -14,6 +14,13 @@ from my_project.config import Config
 SMALL = {"train.steps": 20, "train.eval_every": 10, "train.log_every": 5, "optim.warmup_steps": 5}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Demand coverage of a whole run only: a part of the tests covers a part of the code."""
+    gate = config.pluginmanager.get_plugin("_cov")
+    if gate and (config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword):
+        gate.options.cov_fail_under = 0
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the figures of seeded runs anew")
 

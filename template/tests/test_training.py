@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -363,9 +364,13 @@ def test_weights_begin_with_those_of_another_run(small: Config, caplog: pytest.L
 
 
 def spoil(path: Path, how: str) -> None:
+    """Damage a checkpoint; one bit is flipped in its largest tensor, not in what pads the archive."""
     content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        start = content.index(archive.read(largest))
     flipped = bytearray(content)
-    flipped[len(content) // 2] ^= 1
+    flipped[start + largest.file_size // 2] ^= 1
     spoilt = {"empty": b"", "cut": content[:-100], "flipped": bytes(flipped), "foreign": b"not a checkpoint"}
     path.write_bytes(spoilt[how])
 
