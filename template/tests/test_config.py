@@ -91,6 +91,7 @@ def test_a_wrong_option_is_refused_in_one_line(overrides: dict[str, Any], messag
         ("- 1", "wrong.yaml: want sections data, model, optim, train, evaluation, found [1]"),
         ("data: [1, 2]", "wrong.yaml: data: got [1, 2], want a mapping of options"),
         ("optim: 3", "wrong.yaml: optim: got 3"),
+        ("name: ../up", "wrong.yaml: name: got '../up'"),
         ("a: [", "wrong.yaml: while parsing"),
     ],
 )
@@ -107,6 +108,13 @@ def test_a_wrong_file_is_refused_in_one_line(text: str, message: str, workspace:
 def test_what_is_not_there_is_named(source: str) -> None:
     with pytest.raises(ValueError, match=source):
         configs.load(source)
+
+
+def test_a_file_holds_what_differs_from_the_defaults(workspace: Path) -> None:
+    (workspace / "empty.txt").write_text("model:\noptim: {lr: 0.5}\n")
+    config = configs.load(workspace / "empty.txt")
+    assert (config.name, config.optim.lr) == ("empty", 0.5)
+    assert config.model == type(config.model)()
 
 
 def test_differences_name_the_option_and_both_values() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import PlainValidator, TypeAdapter, ValidationError
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from .evaluation.classification import EvaluationConfig
@@ -54,7 +54,7 @@ else:
 class Config:
     """Everything that decides a run."""
 
-    name: str = "run"
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")] = "run"
     data: Data
     model: Model
     optim: OptimConfig = OptimConfig()
@@ -72,7 +72,7 @@ def load(source: str | Path = DEFAULT_PRESET, overrides: Values | None = None) -
     Raises ValueError in one line: where, what was given, what is wanted.
     """
     path = Path(source)
-    if path.suffix not in {".yaml", ".yml"}:
+    if isinstance(source, str) and path.suffix not in {".yaml", ".yml"}:
         path = PRESETS / f"{source}.yaml"
         if not path.is_file():
             raise ValueError(unknown("preset", str(source), sorted(preset.stem for preset in PRESETS.glob("*.yaml"))))
@@ -104,9 +104,9 @@ def override(values: Values, dotted: str, value: Any) -> None:
 
 def from_dict(values: Values) -> Config:
     """Check every section and make the config, or raise ValueError in one line."""
-    filled = {**{section: {} for section in ROOMS}, **values}
+    given = {section: value for section, value in values.items() if value is not None}
     try:
-        return CONFIG.validate_python({section: value for section, value in filled.items() if value is not None})
+        return CONFIG.validate_python({**{section: {} for section in ROOMS}, **given})
     except ValidationError as error:
         raise ValueError(explain(error.errors()[0])) from None
 
