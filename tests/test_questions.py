@@ -22,6 +22,7 @@ TAKEN = "wanted is another name"
 LINE = "printable letters on one line"
 
 REFUSED = [
+    ("package_name", "nvidia_cublas", NAME),
     ("package_name", "class", TAKEN),
     ("package_name", "match", TAKEN),
     ("package_name", "test", TAKEN),
