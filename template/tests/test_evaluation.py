@@ -37,10 +37,10 @@ class Echo(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.unused = nn.Parameter(torch.zeros(1))
+        self.zero = nn.Parameter(torch.zeros(1))
 
     def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
-        return StepOutput(batch.inputs.sum(), batch.inputs, {}, carry)
+        return StepOutput(batch.inputs.sum(), batch.inputs + self.zero, {}, carry)
 
 
 def measured(logits: Tensor, targets: list[int]) -> dict[str, Any]:
@@ -82,9 +82,10 @@ def test_worst_errors_are_wrong_and_the_surest_come_first() -> None:
 
 
 def test_evaluation_changes_neither_weights_nor_gradients() -> None:
-    model = nn.Sequential(Echo())
+    model = Echo()
     before = [p.clone() for p in model.parameters()]
-    classification.predict(Echo(), Rows(torch.eye(3), torch.arange(3)))
+    logits = classification.predict(model, Rows(torch.eye(3), torch.arange(3)))
+    assert not logits.requires_grad
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, model.parameters(), strict=True))
 
 
