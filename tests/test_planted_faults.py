@@ -36,7 +36,7 @@ def rewrite(data: Path, change: Callable[[dict[str, np.ndarray], dict[str, np.nd
 
 def broken_import(package: Path) -> None:
     """A module that is not there, in a file that only `report` imports."""
-    replace(package / "evaluation/report.py", "from ..", "from ..missing.")
+    replace(package / "evaluation/classification.py", "from ..", "from ..missing.")
 
 
 def untyped_function(package: Path) -> None:

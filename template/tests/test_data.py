@@ -4,7 +4,8 @@
 import hashlib
 import json
 import shutil
-from itertools import islice
+from collections.abc import Sequence
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,13 @@ import pytest
 import torch
 
 from my_project.data.digits import DigitsConfig, shifted
-from my_project.data.loader import train_batches
-from my_project.data.manifest import read_manifest, verify
+from my_project.data.loader import (
+    TIMEOUT,
+    ShuffledBatches,
+    read_manifest,
+    train_batches,
+    verify,
+)
 from my_project.types import Split
 
 SOURCE = DigitsConfig().root
@@ -102,11 +108,43 @@ def test_training_images_move_and_others_stay() -> None:
     assert not torch.equal(moved[index, 1].inputs, moved[index, 2].inputs)
 
 
+def shifts(most: int, index: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return by how many pixels [B, 2] each image is moved down and right, seen by what lies at its pixel (4, 4)."""
+    images = torch.arange(64.0).reshape(1, 8, 8).repeat(len(index), 1, 1)
+    centres = shifted(images, index, most, seed)[:, 4, 4].long()
+    return torch.stack([centres // 8, centres % 8], dim=1) - 4
+
+
 def test_a_shift_of_nothing_changes_nothing_and_a_shift_moves_the_ink() -> None:
-    images = torch.arange(64.0).reshape(1, 8, 8).repeat(40, 1, 1)
-    torch.testing.assert_close(shifted(images, 0, seed=1), images, rtol=0, atol=0)
-    centres = {tuple(image[4, 4:5].tolist()) for image in shifted(images, 1, seed=1)}
-    assert centres == {(float(value),) for row in (3, 4, 5) for value in range(8 * row + 3, 8 * row + 6)}
+    images, index = torch.arange(64.0).reshape(1, 8, 8).repeat(40, 1, 1), torch.arange(40)
+    torch.testing.assert_close(shifted(images, index, 0, seed=1), images, rtol=0, atol=0)
+    assert {tuple(shift) for shift in shifts(1, index, seed=1).tolist()} == set(product((-1, 0, 1), repeat=2))
+
+
+def test_a_row_is_moved_by_its_number_and_the_seed_whatever_batch_it_comes_in() -> None:
+    data, index = DigitsConfig(shift=2).build("train", augment=True), torch.randperm(1258)
+    whole = data[index, 7]
+    for parts in (index.split(64), [index[rank::3] for rank in range(3)]):
+        apart = [data[part, 7] for part in parts]
+        place = torch.cat([batch.index for batch in apart]).argsort()[index]  # of each row of the whole among the parts
+        torch.testing.assert_close(torch.cat([b.inputs for b in apart])[place], whole.inputs, rtol=0, atol=0)
+        assert torch.equal(torch.cat([b.targets for b in apart])[place], whole.targets)
+
+
+@pytest.mark.parametrize("seeds", [[0], [2**63 - 1], range(900)])
+def test_shifts_are_near_uniform_over_rows_and_over_seeds(seeds: Sequence[int]) -> None:
+    index = torch.arange(90_000 // len(seeds)) if len(seeds) == 1 else torch.arange(100)
+    found = torch.cat([shifts(1, index, seed) for seed in seeds]) + 1
+    counts = torch.bincount(found @ torch.tensor([3, 1]), minlength=9)
+    assert len(found) == 90_000
+    assert ((counts - 10_000).abs() < 500).all()  # five standard deviations
+
+
+def test_each_row_has_another_shift_with_each_seed_and_neighbours_are_independent() -> None:
+    of_seeds = torch.stack([shifts(1, torch.arange(300), seed) for seed in range(300)])  # [seed, row, 2]
+    for one, other in ((of_seeds[1:], of_seeds[:-1]), (of_seeds[:, 1:], of_seeds[:, :-1])):
+        assert (one == other).all(dim=2).double().mean().item() == pytest.approx(1 / 9, abs=0.006)
+    assert (of_seeds[..., 0] == of_seeds[..., 1]).double().mean().item() == pytest.approx(1 / 3, abs=0.01)
 
 
 def order(seed: int, position: int, count: int, batch_size: int = 100) -> list[list[int]]:
@@ -119,6 +157,26 @@ def test_the_order_is_a_function_of_seed_and_position() -> None:
     assert order(0, 0, 30) == order(0, 0, 30)
     assert order(0, 0, 30) != order(1, 0, 30)
     assert order(0, 0, 30)[17:] == order(0, 17, 13)
+
+
+@pytest.mark.parametrize("world", [2, 3, 128])
+def test_processes_share_each_batch_and_its_seed(world: int) -> None:
+    whole = ShuffledBatches(1258, 100, seed=0, position=11)
+    ranks = [ShuffledBatches(1258, 100, seed=0, position=11) for _ in range(world)]
+    for rank, batches in enumerate(ranks):
+        batches.rank, batches.world = rank, world
+    for (index, seed), *parts in islice(zip(whole, *ranks, strict=True), 4):
+        assert sorted(row for part, _ in parts for row in part.tolist()) == sorted(index.tolist())
+        assert {part_seed for _, part_seed in parts} == {seed}
+        for rank, (part, _) in enumerate(parts):
+            assert torch.equal(part, index[rank::world])
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(0, 0), (1, TIMEOUT)])
+def test_a_worker_is_waited_for_ten_minutes_and_not_longer(workers: int, seconds: int) -> None:
+    config = DigitsConfig(workers=workers)
+    assert train_batches(config.build("train"), config, seed=0).timeout == seconds
+    assert TIMEOUT == 120
 
 
 def test_an_epoch_takes_no_row_twice_and_the_next_one_is_shuffled_anew() -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from my_project import config as configs
-from my_project.types import Batch, DataConfig, StepOutput
+from my_project.data.loader import DataConfig
+from my_project.types import Batch, StepOutput
 
 KINDS = sorted(configs.kinds("model"))
 NUM_CLASSES = len(configs.load().data.labels)
@@ -28,7 +29,8 @@ def build(kind: str) -> nn.Module:
 
 
 def batch_of(size: int) -> Batch:
-    return data().build("train")[torch.arange(size), 0]
+    batch: Batch = data().build("train")[torch.arange(size), 0]
+    return batch
 
 
 def answer(model: nn.Module, batch: Batch) -> StepOutput:

@@ -3,30 +3,33 @@
 
 import json
 import os
+import random
 import signal
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from my_project import config as configs
 from my_project import run as commands
 from my_project.config import Config
-from my_project.training.checkpoint import (
+from my_project.training.device import choose_device, recompute
+from my_project.training.optimizer import OptimConfig, Optimization
+from my_project.training.storage import (
+    Journal,
     load_checkpoint,
-    save_checkpoint,
+    new_run_folder,
+    read_journal,
     seed_everything,
 )
-from my_project.training.journal import Journal, new_run_folder, read_journal
-from my_project.training.optimizer import OptimConfig, Optimization
-from my_project.training.trainer import TrainConfig, Trainer, choose_device
+from my_project.training.trainer import TrainConfig, Trainer
 from my_project.types import Batch, Carry, Measurement, StepOutput
 
-PRESETS = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
+NAMES = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
+PRESETS = [name for name in NAMES if configs.load(name).train.engine == "auto"]  # other engines have tests of their own
 NO_SCALER = torch.amp.GradScaler("cpu", enabled=False)
 
 
@@ -47,7 +50,26 @@ class Line(nn.Module):
 
     def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
         outputs = batch.inputs * self.weight
-        return StepOutput((outputs - batch.targets).square().mean(), outputs, {}, (carry or 0) + 1)
+        return StepOutput((outputs - batch.targets).square().mean(), outputs, {})
+
+
+class Memory(nn.Module):
+    """A recurrent model that carries its state [B, D] on to the next segment, and drops it where documents begin."""
+
+    def __init__(self, dim: int = 4, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.cell, self.head, self.dropout = nn.GRUCell(1, dim), nn.Linear(dim, 1), nn.Dropout(dropout)
+
+    def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
+        state = torch.zeros(len(batch.inputs), self.cell.hidden_size) if carry is None else carry["state"]
+        if batch.starts is not None:
+            state = torch.where(batch.starts[:, None], 0.0, state)
+        outputs = []
+        for values in batch.inputs.unbind(1):  # [B, L] -> L times [B]
+            state = self.cell(values[:, None], state)
+            outputs.append(self.head(self.dropout(state)))
+        answer = torch.cat(outputs, dim=1)  # [B, L]
+        return StepOutput((answer - batch.targets).square().mean(), answer, {}, {"state": state})
 
 
 def numbers(count: int) -> Batch:
@@ -55,11 +77,17 @@ def numbers(count: int) -> Batch:
     return Batch(index.float()[:, None] + 1, torch.zeros(count, 1), index)
 
 
+def segments(count: int, *, rows: int = 4, length: int = 3, seed: int = 0) -> list[Batch]:
+    """Return documents [rows, count * length], cut into segments; the model is to repeat the value before."""
+    values = torch.randn(rows, count * length + 1, generator=torch.Generator().manual_seed(seed))
+    cuts = range(0, count * length, length)
+    return [Batch(values[:, c + 1 : c + length + 1], values[:, c : c + length], torch.arange(rows)) for c in cuts]
+
+
 def make_trainer(config: TrainConfig, optim: OptimConfig | None = None, model: nn.Module | None = None) -> Trainer:
-    model = model or Line()
-    optimization = (optim or OptimConfig(schedule="constant", warmup_steps=0)).build(model, config.steps)
+    optim = optim or OptimConfig(schedule="constant", warmup_steps=0)
     measurement = Measurement(primary="accuracy", value=0.5, higher_is_better=True, metrics={"accuracy": 0.5})
-    return Trainer(config, model, optimization, lambda _: measurement, {})
+    return Trainer(config, model or Line(), optim, lambda _: measurement, {})
 
 
 def weights_of(folder: Path) -> dict[str, Any]:
@@ -83,33 +111,96 @@ def assert_same(first: Any, second: Any) -> None:
 # ---------------------------------------------------------------- exact resume
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(
-    preset: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options: dict[str, Any] = {"train.steps": 8, "train.log_every": 1, "train.eval_every": 3, "data.batch_size": 200}
-    options |= {"optim.warmup_steps": 2, "optim.ema_decay": 0.9, "train.accumulate": 2, "model.dropout": 0.2}
-    config = configs.load(preset, options)
-    whole = commands.fit(changed(config, train__out=str(workspace / "whole")))
+def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Send this process a signal after the update `step`, as if somebody had stopped it."""
     update = Trainer.update
 
-    def update_and_be_told_to_stop(self: Trainer, output: StepOutput) -> bool:
-        done = update(self, output)
-        if done and self.step == 5:
+    def update_and_be_told_to_stop(self: Trainer, batches: tuple[Batch, ...]) -> None:
+        update(self, batches)
+        if self.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        return done
+
+    monkeypatch.setattr(Trainer, "update", update_and_be_told_to_stop)
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [{**line, "seconds": 0} for line in read_journal(folder)]
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    states = [weights_of(folder) for folder in (first, second)]
+    for state in states:
+        state["config"].get("train", {})["out"] = ""
+    assert_same(*states)
+    assert lines_of(first) == lines_of(second)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_run_that_is_stopped_anywhere_goes_on_as_if_it_had_never_stopped(preset: str) -> None:
+    options: dict[str, Any] = {"train.steps": 12, "train.log_every": 5, "train.eval_every": 4, "data.batch_size": 100}
+    options |= {"optim.warmup_steps": 2, "optim.ema_decay": 0.9, "train.accumulate": 2, "model.dropout": 0.2}
+    config = configs.load(preset, options)
+    whole = commands.fit(changed(config, train__out="whole"))
+    for step in random.Random(preset).sample(range(1, 12), 5):
+        parts = Path(f"stopped-at-{step}")
+        with pytest.MonkeyPatch.context() as patch:
+            interrupt(patch, step)
+            with pytest.raises(SystemExit) as stopped:
+                commands.fit(changed(config, train__out=str(parts)))
+        assert stopped.value.code == 143
+        assert weights_of(parts)["trainer"]["step"] == step
+        commands.fit(changed(config, train__out=""), resume=parts)
+        assert_same_run(whole, parts)
+
+
+class Killed(BaseException):
+    """Ends a run the way a kill does: nothing that follows is executed."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [(Batch, "to", 28), (Optimization, "step", 14), (Trainer, "measure", 2), (Trainer, "save", 3)],
+    ids=["in the middle of accumulation", "in the update", "in the evaluation", "before the checkpoint"],
+)
+def test_a_run_that_is_killed_at_work_goes_on_from_its_checkpoint(
+    owner: type, name: str, call: int, small: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = changed(small, train__accumulate=2, model__dropout=0.2, train__log_every=3)
+    whole = commands.fit(changed(config, train__out="whole"))
+    method, calls = getattr(owner, name), list[int]()
+
+    def method_that_is_killed(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call:
+            raise Killed
+        return method(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "update", update_and_be_told_to_stop)
-        with pytest.raises(SystemExit) as stopped:
-            commands.fit(changed(config, train__out=str(workspace / "parts")))
-    assert stopped.value.code == 143
-    parts = commands.fit(changed(config, train__out=""), resume=workspace / "parts")
-    first, second = weights_of(whole), weights_of(parts)
-    for part in ("model", "optimization", "trainer", "rng"):
-        assert_same(first[part], second[part])
-    train = [[{**x, "seconds": 0} for x in read_journal(f) if x["split"] == "train"] for f in (whole, parts)]
-    assert train[0] == train[1]
+        patch.setattr(owner, name, method_that_is_killed)
+        with pytest.raises(Killed):
+            commands.fit(changed(config, train__out="parts"))
+    commands.fit(changed(config, train__out=""), resume=Path("parts"))
+    assert_same_run(whole, Path("parts"))
+
+
+def test_a_carry_in_flight_survives_a_stop() -> None:
+    config, batches = TrainConfig(steps=8, eval_every=3, accumulate=2, tbptt=2, log_every=1), segments(16)
+
+    def trainer() -> Trainer:
+        torch.manual_seed(1)
+        return make_trainer(config, OptimConfig(ema_decay=0.9), Memory(dropout=0.3))
+
+    for name in ("whole", "parts"):
+        Path(name).mkdir()
+    trainer().fit(batches, Journal(Path("whole"), 8))
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, 5)
+        trainer().fit(batches, Journal(Path("parts"), 8))
+    resumed = trainer()
+    resumed.load_state_dict(load_checkpoint(Path("parts/last.pt")))
+    assert (resumed.step, [*resumed.carries[0]]) == (5, ["state"])
+    resumed.fit(batches[10:], Journal(Path("parts"), 8, resume_at=5))
+    assert_same_run(Path("whole"), Path("parts"))
 
 
 def test_resume_with_other_options_is_refused_by_name(small: Config) -> None:
@@ -170,22 +261,27 @@ def test_the_deterministic_flag_is_set(small: Config) -> None:
 # ---------------------------------------------------------------- the update
 
 
+def first_moments(trainer: Trainer) -> list[Tensor]:
+    """What AdamW remembers of the gradients; its step itself would hide their scale."""
+    return [state["exp_avg"] for state in trainer.optimization.adamw.state.values()]
+
+
+UNCLIPPED = OptimConfig(grad_clip=0, warmup_steps=0)
+
+
 def test_accumulated_batches_equal_one_big_batch() -> None:
-    unclipped = OptimConfig(grad_clip=0, warmup_steps=0)
-    whole, parts = make_trainer(TrainConfig(), unclipped), make_trainer(TrainConfig(accumulate=4), unclipped)
+    whole, parts = make_trainer(TrainConfig(), UNCLIPPED), make_trainer(TrainConfig(accumulate=4), UNCLIPPED)
     batch = numbers(8)
-    assert whole.update(whole.model(batch, None))
-    for rows in torch.arange(8).split(2):
-        parts.update(parts.model(Batch(batch.inputs[rows], batch.targets[rows], rows), None))
-    assert (whole.step, parts.step, parts.position) == (1, 1, 4)
-    states = [trainer.optimization.adamw.state for trainer in (whole, parts)]
-    moments = [next(iter(state.values()))["exp_avg"] for state in states]
-    torch.testing.assert_close(moments[0], moments[1], rtol=1e-6, atol=1e-6)  # Adam's step hides a gradient's scale
+    whole.update((batch,))
+    parts.update(tuple(batch.split(4)))
+    assert (whole.step, parts.step) == (1, 1)
+    torch.testing.assert_close(first_moments(whole), first_moments(parts), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(whole.recent["loss"], parts.recent["loss"], rtol=1e-6, atol=1e-6)
 
 
 def test_gradients_do_not_pile_up_between_updates() -> None:
     trainer = make_trainer(TrainConfig())
-    trainer.update(trainer.model(numbers(4), None))
+    trainer.update((numbers(4),))
     assert all(p.grad is None for p in trainer.model.parameters())
 
 
@@ -199,9 +295,7 @@ def test_clipping_feeds_the_optimizer_a_gradient_of_the_norm_that_is_allowed() -
     model(numbers(4), None).loss.backward()
     assert model.weight.grad is not None
     norm = model.weight.grad.norm().item()
-    found = optimization.step(NO_SCALER)
-    assert found is not None
-    assert found.item() == pytest.approx(norm)
+    assert optimization.step(NO_SCALER)["grad_norm"].item() == pytest.approx(norm)
     moment = optimization.adamw.state[model.weight]["exp_avg"]
     torch.testing.assert_close(moment.norm() / (1 - 0.9), torch.tensor(0.5))
 
@@ -277,58 +371,48 @@ def test_averaged_weights_are_evaluated_and_then_given_back() -> None:
         average = decay * average + (1 - decay) * model.weight.item()
     assert not any(value.requires_grad for value in optimization.averages.values())
     trained = model.weight.item()
-    with optimization.averaged():
-        assert model.weight.item() == pytest.approx(average)
+    optimization.swap_averages()
+    assert model.weight.item() == pytest.approx(average)
+    optimization.swap_averages()
     assert model.weight.item() == trained
+    assert optimization.averages["weight"].item() == pytest.approx(average)
 
 
 # ---------------------------------------------------------------- the loop
 
 
+def test_the_averages_are_put_away_even_where_the_evaluation_fails(workspace: Path) -> None:
+    trainer = make_trainer(TrainConfig(eval_every=1), OptimConfig(ema_decay=0.9, lr=0.5))
+    trainer.fit([numbers(2)] * 2, Journal(workspace, 5))
+    trained = trainer.model.weight.item() if isinstance(trainer.model, Line) else 0.0
+
+    def broken(_: nn.Module) -> Measurement:
+        raise OSError("the disk is gone")
+
+    trainer.evaluate = broken
+    with pytest.raises(OSError, match="gone"):
+        trainer.measure(Journal(workspace, 5))
+    assert trainer.model.get_parameter("weight").item() == trained
+
+
 def test_the_carry_of_one_step_reaches_the_next(workspace: Path) -> None:
-    trainer = make_trainer(TrainConfig(steps=5))
-    trainer.fit([numbers(2)] * 9, Journal(workspace, 5))
-    assert (trainer.step, trainer.carry) == (5, 5)
+    trainer, batches = make_trainer(TrainConfig(steps=3), OptimConfig(lr=1e-12), Memory()), segments(3)
+    trainer.fit(batches, Journal(workspace, 3))
+    inputs, targets = (torch.cat([getattr(b, part) for b in batches], dim=1) for part in ("inputs", "targets"))
+    whole = Batch(inputs, targets, torch.arange(4))
+    torch.testing.assert_close(trainer.carries[0], trainer.model(whole).carry)
 
 
-def test_the_carry_is_part_of_a_checkpoint(workspace: Path) -> None:
-    trainer, other = make_trainer(TrainConfig(steps=3)), make_trainer(TrainConfig(steps=5))
-    trainer.fit([numbers(2)] * 9, Journal(workspace, 3))
-    other.load_state_dict(load_checkpoint(workspace / "last.pt"))
-    other.fit([numbers(2)] * 9, Journal(workspace, 5, resume_at=3))
-    assert (other.step, other.carry) == (5, 5)
+def test_what_the_loop_takes_from_the_data_is_what_it_needs(workspace: Path) -> None:
+    taken = iter([numbers(2)] * 9)
+    make_trainer(TrainConfig(steps=3, accumulate=2)).fit(taken, Journal(workspace, 3))
+    assert len([*taken]) == 3
 
 
 def test_training_stops_when_patience_ends(small: Config) -> None:
     folder = commands.fit(changed(small, train__steps=500, train__patience=2, optim__lr=1e-9, optim__ema_decay=0.0))
     assert [line["step"] for line in read_journal(folder) if line["split"] == "val"] == [10, 20, 30]
     assert load_checkpoint(folder / "best.pt")["trainer"]["step"] == 10
-
-
-@pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(clip: float, workspace: Path) -> None:
-    trainer = make_trainer(TrainConfig(steps=50, log_every=5), OptimConfig(grad_clip=clip, warmup_steps=0))
-    good, bad = numbers(2), Batch(numbers(2).inputs, torch.full((2, 1), float("nan")), torch.arange(2))
-    with pytest.raises(FloatingPointError, match="became nan in step 8"):
-        trainer.fit([*[good] * 7, bad, *[good] * 9], Journal(workspace, 50))
-    assert not (workspace / "last.pt").exists()
-
-
-@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 143)])
-def test_a_signal_ends_the_run_with_everything_saved(
-    number: str, status: int, small: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    update = Trainer.update
-
-    def interrupted(self: Trainer, output: StepOutput) -> bool:
-        os.kill(os.getpid(), getattr(signal, number))
-        return update(self, output)
-
-    monkeypatch.setattr(Trainer, "update", interrupted)
-    with pytest.raises(SystemExit) as stopped:
-        commands.fit(changed(small, train__out="run"))
-    assert stopped.value.code == status
-    assert weights_of(Path("run"))["trainer"]["step"] == 1
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -366,6 +450,166 @@ def test_the_model_is_in_training_mode_after_an_evaluation(workspace: Path) -> N
     assert trainer.model.training
 
 
+# ---------------------------------------------------------------- memory
+
+
+def out_of_memory(trainer: Trainer, most_rows: int, message: str = "CUDA out of memory. Tried to allocate") -> None:
+    """Let the backward pass of more than so many rows fail half-way, after some gradients were added up."""
+    forward = trainer.forward
+
+    def forward_of_few_rows(batch: Batch, carry: Carry) -> StepOutput:
+        output = forward(batch, carry)
+        if len(batch.index) > most_rows:
+            output.loss.backward()
+            raise torch.OutOfMemoryError(message)
+        return output
+
+    trainer.forward = forward_of_few_rows
+
+
+@pytest.mark.parametrize(("rows", "parts"), [(4, 2), (2, 4), (1, 8)])
+def test_when_memory_runs_out_fewer_rows_at_a_time_give_the_same_update(
+    rows: int, parts: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = TrainConfig(accumulate=2, tbptt=2)
+    torch.manual_seed(0)
+    whole = make_trainer(config, UNCLIPPED, Memory())
+    small = make_trainer(config, UNCLIPPED, Memory())
+    small.model.load_state_dict(whole.model.state_dict())
+    out_of_memory(small, rows)
+    batches = segments(6, rows=8)
+    for trainer in (whole, small):
+        for number in (0, 2, 4):
+            trainer.update((batches[number], batches[number + 1]))
+    assert f"the 8 rows of a batch take turns in {parts} parts" in caplog.text
+    torch.testing.assert_close(first_moments(whole), first_moments(small), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(whole.recent["loss"], small.recent["loss"], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(whole.carries[0]["state"], torch.cat([carry["state"] for carry in small.carries]))
+
+
+def test_an_odd_number_of_rows_is_halved_as_well() -> None:
+    whole, small = make_trainer(TrainConfig(), UNCLIPPED), make_trainer(TrainConfig(), UNCLIPPED)
+    out_of_memory(small, 2, "[enforce fail] DefaultCPUAllocator: can't allocate memory")
+    for trainer in (whole, small):
+        trainer.update((numbers(11),))
+    assert [len(part.index) for part in numbers(11).split(8)] == [2, 1, 2, 1, 2, 1, 1, 1]
+    torch.testing.assert_close(first_moments(whole), first_moments(small), rtol=1e-6, atol=1e-6)
+
+
+def test_where_one_row_is_too_much_the_run_is_saved_and_ends(workspace: Path) -> None:
+    trainer = make_trainer(TrainConfig(steps=5, eval_every=2))
+    trainer.fit([numbers(4)] * 3, Journal(workspace, 5))
+    out_of_memory(trainer, 0)
+    with pytest.raises(MemoryError, match="step 4 with one row at a time"):
+        trainer.fit([numbers(4)] * 3, Journal(workspace, 5))
+    assert weights_of(workspace)["trainer"]["step"] == 3
+
+
+def test_an_error_that_is_not_about_memory_is_raised_as_it_is() -> None:
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        make_trainer(TrainConfig()).update((replace(numbers(4), targets=torch.zeros(3, 1)),))
+
+
+def bytes_kept_for_backward(model: nn.Module, batch: Batch) -> int:
+    """Return how much a forward pass keeps for its backward pass, without the weights."""
+    kept, weights = dict[int, int](), {p.untyped_storage().data_ptr() for p in model.parameters()}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        output = model(batch)
+    output.loss.backward()
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("preset", ["mlp", "cnn", "transformer"])
+def test_recomputed_activations_give_equal_gradients_and_need_less_memory(preset: str) -> None:
+    config = configs.load(
+        preset, {"model.depth": 4, "model.dropout": 0.3} | ({"model.dim": 8} if preset == "cnn" else {})
+    )
+    batch = Batch(torch.rand(16, 8, 8), torch.arange(16) % 10, torch.arange(16))
+    found = []
+    for save_memory in (False, True):
+        torch.manual_seed(0)
+        model = config.model.build().train()
+        if save_memory:
+            recompute(model)
+        kept = bytes_kept_for_backward(model, batch)
+        found.append((kept, [parameter.grad for parameter in model.parameters()]))
+    assert_same(found[0][1], found[1][1])
+    assert found[1][0] < 0.7 * found[0][0]
+
+
+def test_recomputing_is_a_setting_of_a_run(small: Config) -> None:
+    plain, saving = (commands.fit(changed(small, train__recompute=flag)) for flag in (False, True))
+    assert_same(weights_of(plain)["model"], weights_of(saving)["model"])
+
+
+def full_gradient(model: Memory, batches: list[Batch]) -> list[Tensor]:
+    """Return the gradients of the mean loss over all segments, back through all of them."""
+    carry, losses = None, []
+    for batch in batches:
+        output = model(batch, carry)
+        carry = output.carry
+        losses.append(output.loss)
+    return list(torch.autograd.grad(torch.stack(losses).mean(), list(model.parameters())))
+
+
+def test_back_propagation_through_the_whole_length_is_exact() -> None:
+    model, batches = Memory(), segments(6)
+    wanted = full_gradient(model, batches)
+    trainer = make_trainer(TrainConfig(accumulate=6, tbptt=6), UNCLIPPED, model)
+    trainer.backward(tuple(batches))
+    torch.testing.assert_close([p.grad for p in model.parameters()], wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_back_propagation_ends_at_the_border_of_a_window() -> None:
+    model, batches = Memory(), segments(6)
+    trainer = make_trainer(TrainConfig(accumulate=6, tbptt=2), UNCLIPPED, model)
+    _, carries = trainer.backward(tuple(batches))
+    found = [p.grad for p in model.parameters()]
+    assert not carries[0]["state"].requires_grad
+    whole = full_gradient(model, batches)
+    assert any(not torch.allclose(a, b, rtol=1e-3) for a, b in zip(found, whole, strict=True) if a is not None)
+    model.zero_grad()
+    carry: Carry = None
+    for first in (0, 2, 4):  # by hand: the state enters each window as a constant
+        losses = []
+        for batch in batches[first : first + 2]:
+            output = model(batch, carry)
+            carry = output.carry
+            losses.append(output.loss)
+        (torch.stack(losses).sum() / 6).backward()
+        carry = {"state": carry["state"].detach()}
+    torch.testing.assert_close(found, [p.grad for p in model.parameters()], rtol=1e-6, atol=1e-7)
+
+
+def test_a_window_must_divide_an_update() -> None:
+    with pytest.raises(ValueError, match=r"train: .*tbptt 2 must divide accumulate 3"):
+        configs.load("mlp", {"train.tbptt": 2, "train.accumulate": 3})
+
+
+def test_a_new_document_begins_without_the_memory_of_the_one_before() -> None:
+    model, (first, second) = Memory(), segments(2)
+    carry = model(first).carry
+    starts = torch.tensor([True, False, True, False])
+    answer = model(replace(second, starts=starts), carry)
+    fresh, going_on = model(second).outputs, model(second, carry).outputs
+    torch.testing.assert_close(answer.outputs, torch.where(starts[:, None], fresh, going_on), rtol=0, atol=0)
+    trainer = make_trainer(TrainConfig(accumulate=2, tbptt=2), UNCLIPPED, model)
+    trainer.backward((first, replace(second, starts=torch.ones(4, dtype=torch.bool))))
+    alone = [torch.autograd.grad(model(batch).loss / 2, list(model.parameters())) for batch in (first, second)]
+    sums = [a + b for a, b in zip(*alone, strict=True)]
+    torch.testing.assert_close([p.grad for p in model.parameters()], sums, rtol=1e-6, atol=1e-7)
+
+
+# ---------------------------------------------------------------- what a flag does
+
+
 def test_the_compile_flag_wraps_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", nn.Sequential)
     trainer = make_trainer(TrainConfig(compile=True))
@@ -401,61 +645,4 @@ def test_weights_begin_with_those_of_another_run(small: Config, caplog: pytest.L
     assert "began with 4 of 6 weights; at random: layers.7.weight, layers.7.bias" in caplog.text
     with pytest.raises(ValueError, match="no weight"):
         commands.fit(configs.load("transformer"), init_from=folder)
-
-
-def spoil(path: Path, how: str) -> None:
-    """Damage a checkpoint; one bit is flipped in its largest tensor, not in what pads the archive."""
-    content = path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
-        start = content.index(archive.read(largest))
-    flipped = bytearray(content)
-    flipped[start + largest.file_size // 2] ^= 1
-    spoilt = {"empty": b"", "cut": content[:-100], "flipped": bytes(flipped), "foreign": b"not a checkpoint"}
-    path.write_bytes(spoilt[how])
-
-
-@pytest.mark.parametrize("how", ["empty", "cut", "flipped", "foreign"])
-def test_a_damaged_checkpoint_is_refused(how: str, small: Config) -> None:
-    folder = commands.fit(small)
-    spoil(folder / "last.pt", how)
-    with pytest.raises(OSError, match=r"last\.pt is damaged"):
-        load_checkpoint(folder / "last.pt")
-    assert load_checkpoint(folder / "previous.pt")["trainer"]["step"] == 10
-
-
-def test_another_format_or_a_missing_part_is_refused(workspace: Path) -> None:
-    torch.save({"format_version": 999}, workspace / "new.pt")
-    with pytest.raises(ValueError, match="format version 999"):
-        load_checkpoint(workspace / "new.pt")
-    save_checkpoint(workspace / "part.pt", {"model": {}})
-    with pytest.raises(ValueError, match=r"lacks.*optimization"):
-        load_checkpoint(workspace / "part.pt")
-
-
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("executed"),)
-
-
-def test_a_malicious_pickle_is_not_executed(workspace: Path) -> None:
-    torch.save({"format_version": 1, "model": Evil()}, workspace / "evil.pt")
-    with pytest.raises(OSError, match="damaged or no checkpoint"):
-        load_checkpoint(workspace / "evil.pt")
-    assert not (workspace / "executed").exists()
-
-
-def test_a_failed_write_leaves_the_old_checkpoint(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = workspace / "last.pt"
-    save_checkpoint(path, {"model": {}})
-    before = path.read_bytes()
-
-    def full(*_: object) -> None:
-        raise RuntimeError("unexpected pos 64 vs 0")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match=r"could not write .*last\.pt"):
-        save_checkpoint(path, {"model": {}})
-    assert path.read_bytes() == before
-    assert list(workspace.iterdir()) == [path]
     # copier: endfilter

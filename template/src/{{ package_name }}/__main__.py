@@ -1,32 +1,21 @@
 """The command line: reads words, calls the function of that name in `run`, prints its result as JSON."""
 
-import argparse
 import json
 import logging
 import sys
+from argparse import SUPPRESS, ArgumentParser
+from importlib import import_module
+from itertools import product
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-logger = logging.getLogger(__name__)
-
-STATUSES: dict[type[BaseException], int] = {
-    ValueError: 2,
-    FloatingPointError: 3,
-    OSError: 4,
-    MemoryError: 4,
-    KeyboardInterrupt: 130,
-}
+FILES = sorted(Path(__file__).parent.glob("commands/*.py"))
+OTHERS = {path.stem.replace("_", "-"): f".commands.{path.stem}" for path in FILES}
+TITLE = "options of a run (with the default preset's values)"
+STATUSES = {ValueError: 2, FloatingPointError: 3, OSError: 4, MemoryError: 4, KeyboardInterrupt: 130}
 
 
-class Stderr(logging.Handler):
-    """Writes to what `sys.stderr` is now: above a progress bar, while there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        sys.stderr.write(f"{self.format(record)}\n")
-
-
-class Parser(argparse.ArgumentParser):
+class Parser(ArgumentParser):
     """A parser that refuses in one line."""
 
     def error(self, message: str) -> NoReturn:
@@ -46,14 +35,9 @@ def build_parser(run_options: dict[str, str]) -> Parser:
     train.add_argument("--init-from", type=Path, metavar="RUN", help="begin with the weights of a run")
     train.add_argument("--fast-dev-run", action="store_true", help="two steps: does everything work?")
     train.add_argument("--overfit-batches", type=int, default=0, metavar="N", help="learn N batches by heart")
-    group = train.add_argument_group("options of a run (with the values of the default preset)")
-    for name, about in run_options.items():
-        flag = f"--{name.replace('_', '-')}"
-        group.add_argument(flag, dest=name, nargs="?", const="true", default=argparse.SUPPRESS, metavar="X", help=about)
     evaluate = commands.add_parser("evaluate", help="measure a run's best weights; writes evaluation.json")
     predict = commands.add_parser("predict", help="answer for inputs of your own")
-    report = commands.add_parser("report", help="write report.html of a run")
-    for command in (evaluate, predict, report):
+    for command in (evaluate, predict, commands.add_parser("report", help="write report.html of a run")):
         command.add_argument("run", type=Path, metavar="RUN", help="a run folder, as in runs/cnn-1")
     evaluate.add_argument("--split", choices=("val", "test"), default="val", help="test goes with --final")
     evaluate.add_argument("--final", action="store_true", help="open the sealed test split, once a checkpoint")
@@ -62,40 +46,47 @@ def build_parser(run_options: dict[str, str]) -> Parser:
     data = commands.add_parser("data", help="check the data against their manifest: checksums, schema, copies")
     data.add_argument("action", choices=("verify",))
     data.add_argument("--folder", type=Path, help="a data folder (the package's own)")
+    taking = [train]
+    for name, file in OTHERS.items():
+        module = import_module(file, __package__)
+        command = commands.add_parser(name, help=module.HELP, allow_abbrev=False)
+        taking += [command] if module.add_arguments(command) else []
+    groups = [command.add_argument_group(TITLE, argument_default=SUPPRESS) for command in taking]
+    for group, (name, about) in product(groups, run_options.items()):
+        group.add_argument(f"--{name.replace('_', '-')}", dest=name, nargs="?", const="true", metavar="X", help=about)
     return parser
-
-
-def run_command(words: list[str]) -> Any:
-    """Read the words, call the command, return its result."""
-    if "train" not in words:
-        options, overrides = vars(build_parser({}).parse_args(words)), {}
-    else:
-        from .config import describe_options, unknown  # noqa: PLC0415 (torch takes seconds to import)
-
-        known = describe_options()
-        parsed, rest = build_parser(known).parse_known_args(words)
-        if rest:
-            raise ValueError(unknown("option", rest[0].removeprefix("--").replace("-", "_"), list(known)))
-        overrides = {name: value for name, value in vars(parsed).items() if "." in name}
-        options = {name: value for name, value in vars(parsed).items() if "." not in name}
-    logging.getLogger(__package__).setLevel(logging.DEBUG if options.pop("verbose") else logging.NOTSET)
-    command = options.pop("command")
-    from . import run  # noqa: PLC0415
-
-    if command == "train":
-        options["overrides"] = overrides
-    return getattr(run, command)(**options)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Stderr()], force=True)
+    words = sys.argv[1:] if arguments is None else arguments
+    stderr = logging.lastResort or logging.StreamHandler()  # it asks for sys.stderr anew: that may be a progress bar's
+    stderr.setLevel(logging.NOTSET)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[stderr], force=True)
     try:
-        result = run_command(sys.argv[1:] if arguments is None else arguments)
+        if {"train", *OTHERS} & {*words}:
+            from .config import describe_options, unknown  # noqa: PLC0415 (torch takes seconds to import)
+
+            known = describe_options()
+            parsed, rest = build_parser(known).parse_known_args(words)
+            if rest:
+                raise ValueError(unknown("option", rest[0].removeprefix("--").replace("-", "_"), list(known)))
+        else:
+            known, parsed = {}, build_parser({}).parse_args(words)
+        options = vars(parsed)
+        if overrides := {name: options.pop(name) for name in known if name in options}:
+            options["overrides"] = overrides
+        logging.getLogger(__package__).setLevel(logging.DEBUG if options.pop("verbose") else logging.NOTSET)
+        from . import run  # noqa: PLC0415
+
+        command = options.pop("command")
+        function = import_module(OTHERS[command], __package__).main if command in OTHERS else getattr(run, command)
+        result = function(**options)
+        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        sys.stdout.flush()
     except tuple(STATUSES) as error:
-        logger.error("error: %s", " ".join(str(error).split()) or "interrupted")
+        logging.getLogger(__package__).error("error: %s", " ".join(str(error).split()) or "interrupted")
         return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    sys.stdout.write(json.dumps(result, indent=2) + "\n")
     return 0
 
 

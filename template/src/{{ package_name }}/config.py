@@ -1,25 +1,25 @@
 """A run is one config: sections made from presets, YAML files and the command line, all checked."""
 
-import dataclasses
 import difflib
+import inspect
+import re
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from .data.loader import DataConfig
 from .evaluation.classification import EvaluationConfig
 from .training.optimizer import OptimConfig
 from .training.trainer import TrainConfig
-from .types import STRICT, DataConfig, ModelConfig
+from .types import STRICT
 
 PRESETS, DEFAULT_PRESET = Path(__file__).parent / "presets", "cnn"
 ROOMS = {"data": "data", "model": "models"}  # sections whose `kind` names a file of a folder, and that folder
-
-Values = dict[str, Any]
 
 
 @cache
@@ -43,84 +43,61 @@ def make_kind(section: str, values: Any) -> Any:
     return TypeAdapter(kinds(section)[kind]).validate_python(values)
 
 
-if TYPE_CHECKING:
-    Data = DataConfig
-    Model = ModelConfig
-else:
-    Data, Model = (Annotated[Any, PlainValidator(partial(make_kind, section))] for section in ROOMS)
-
-
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
     """Everything that decides a run."""
 
     name: Annotated[str, Field(pattern=r"^[^/\\]+$")] = "run"
-    data: Data
-    model: Model
+    data: Annotated[DataConfig, PlainValidator(partial(make_kind, "data"))]
+    model: Annotated[Any, PlainValidator(partial(make_kind, "model"))]
     optim: OptimConfig = OptimConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 
 CONFIG = TypeAdapter(Config)
-SECTIONS = [field.name for field in dataclasses.fields(Config) if field.name != "name"]
+SECTIONS = [name for name in Config.__annotations__ if name != "name"]
 
 
-def load(source: str | Path = DEFAULT_PRESET, overrides: Values | None = None) -> Config:
-    """Make the config of a preset's name or a YAML file, with `{"section.option": value}` on top.
-
-    Raises ValueError in one line: where, what was given, what is wanted.
-    """
-    path = Path(source)
+def load(source: str | Path = DEFAULT_PRESET, overrides: dict[str, Any] | None = None) -> Config:
+    """Make the config of a preset or YAML file with `{"section.option": value}` on top; ValueError says what is bad."""
+    path, where = Path(source), f"{source}: "
     if isinstance(source, str) and path.suffix not in {".yaml", ".yml"}:
-        path = PRESETS / f"{source}.yaml"
-        if not path.is_file():
-            raise ValueError(unknown("preset", str(source), sorted(preset.stem for preset in PRESETS.glob("*.yaml"))))
+        path, where = PRESETS / f"{source}.yaml", ""
     if not path.is_file():
-        raise ValueError(f"{path}: no such config file")
+        presets = sorted(preset.stem for preset in PRESETS.glob("*.yaml"))
+        raise ValueError(f"{where}no such config file" if where else unknown("preset", str(source), presets))
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
         if not isinstance(values, dict):
             raise ValueError(f"want sections {', '.join(SECTIONS)}, found {values!r}")
         values.setdefault("name", path.stem)
         for dotted, value in sorted((overrides or {}).items(), key=lambda item: not item[0].endswith(".kind")):
-            override(values, dotted, value)
+            section, _, option = dotted.partition(".")
+            if section not in SECTIONS:
+                raise ValueError(unknown("section", section, SECTIONS))
+            chosen = yaml.safe_load(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
+            old = values.get(section) or {}  # another kind starts from its own defaults
+            values[section] = {**({} if option == "kind" and chosen != old.get("kind") else old), option: chosen}
         return from_dict(values)
     except (ValueError, yaml.YAMLError) as error:
-        where = "" if path.parent == PRESETS else f"{path}: "
         raise ValueError(f"{where}{' '.join(str(error).split())}") from None
 
 
-def override(values: Values, dotted: str, value: Any) -> None:
-    """Put one `section.option` value in its place; another `kind` starts from its own defaults."""
-    section, _, option = dotted.partition(".")
-    if section not in SECTIONS:
-        raise ValueError(unknown("section", section, SECTIONS))
-    if isinstance(value, str) and value.startswith(("[", "{")):
-        value = yaml.safe_load(value)
-    old = values.get(section) or {}
-    values[section] = {**({} if option == "kind" and value != old.get("kind") else old), option: value}
-
-
-def from_dict(values: Values) -> Config:
-    """Check every section and make the config, or raise ValueError in one line."""
+def from_dict(values: dict[str, Any]) -> Config:
+    """Check every section and make the config, or raise ValueError with the first thing that is wrong in one line."""
     given = {section: value for section, value in values.items() if value is not None}
     try:
         return CONFIG.validate_python({**{section: {} for section in ROOMS}, **given})
     except ValidationError as error:
-        raise ValueError(explain(error.errors()[0])) from None
-
-
-def explain(error: Any) -> str:
-    """Say what pydantic found wrong in one line."""
-    where, given = ".".join(str(part) for part in error["loc"]), error["input"]
-    if error["type"] == "unexpected_keyword_argument" and "." in where:
-        return unknown("option", where, list(describe_options()))
-    if error["type"] == "unexpected_keyword_argument":
-        return unknown("section", where, SECTIONS)
-    want = error["msg"].removeprefix("Value error, ").partition(", unable")[0].replace("Input should be ", "want ")
+        wrong: Any = error.errors()[0]
+    where, found = ".".join(str(part) for part in wrong["loc"]), wrong["input"]
+    if wrong["type"] == "unexpected_keyword_argument":
+        known = list(describe_options()) if "." in where else SECTIONS
+        raise ValueError(unknown("option" if "." in where else "section", where, known))
+    want = wrong["msg"].removeprefix("Value error, ").partition(", unable")[0].replace("Input should be ", "want ")
     want = "want a list, as in '[a, b]'" if "tuple" in want else want.replace("want gr", "want a number gr")
-    return f"{where}: {want}" if isinstance(given, dict) else f"{where}: got {given!r}, {want}"
+    raise ValueError(f"{where}: {want}" if isinstance(found, dict) else f"{where}: got {found!r}, {want}")
 
 
 def unknown(what: str, given: str, known: list[str]) -> str:
@@ -132,19 +109,20 @@ def unknown(what: str, given: str, known: list[str]) -> str:
 
 
 def describe_options() -> dict[str, str]:
-    """Return the help on every option of every kind by its dotted name, with the default preset's value."""
+    """Return for every option of every kind the comment behind its field and the default preset's value."""
     config, found = load(), dict[str, str]()
     for section in SECTIONS:
         part = getattr(config, section)
         for cls in (type(part), *(kinds(section).values() if section in ROOMS else ())):
+            comments = dict(re.findall(r"^    (\w+): .*?  # (.+)", inspect.getsource(cls), re.MULTILINE))
             for name, info in cls.__pydantic_fields__.items():
-                about = f"one of {', '.join(kinds(section))}" if name == "kind" else info.description or ""
+                about = f"one of {', '.join(kinds(section))}" if name == "kind" else comments.get(name, "")
                 value = getattr(part, name, info.default)
                 found.setdefault(f"{section}.{name}", f"{about} ({value})".strip().replace("%", "%%"))
     return found
 
 
-def to_dict(config: Config) -> Values:
+def to_dict(config: Config) -> dict[str, Any]:
     """Return plain values, as YAML, JSON and checkpoints hold them; `from_dict` takes them back."""
     return dict(CONFIG.dump_python(config, mode="json"))
 
@@ -156,6 +134,5 @@ def save(config: Config, path: Path) -> None:
 
 def differences(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     """Return `{"section.option": (old, new)}` for every option that is not equal."""
-    sides = [{(s, o): v for s in SECTIONS for o, v in values[s].items()} for values in (to_dict(old), to_dict(new))]
-    pairs = {".".join(name): (sides[0].get(name), sides[1].get(name)) for name in sides[0] | sides[1]}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    sides = [{f"{s}.{o}": v for s in SECTIONS for o, v in values[s].items()} for values in map(to_dict, (old, new))]
+    return {name: (a, b) for name in sides[0] | sides[1] if (a := sides[0].get(name)) != (b := sides[1].get(name))}

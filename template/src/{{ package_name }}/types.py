@@ -1,9 +1,9 @@
-"""What crosses the border between rooms: a batch, a model's answer, and what configs promise."""
+"""What crosses the border between rooms: a batch, a model's answer, the figures of a split."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import ConfigDict, Field
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 Split = Literal["train", "val", "test"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Carry = Any  # what a model hands itself from step to step: None, or detached tensors in any nesting
+Carry = Any  # what a model hands itself from step to step: None, or tensors [B, ...] in lists, tuples and dicts
 UNKNOWN = -100  # the target of a row whose answer nobody knows; losses leave such rows out
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True, use_attribute_docstrings=True)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,25 @@ class Batch:
     inputs: Tensor  # [B, ...]
     targets: Tensor  # [B, ...]
     index: Tensor  # [B]
+    starts: Tensor | None = None  # [B] bool, where rows go on from batch to batch: a document begins, drop the carry
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the batch with a function applied to each of its tensors."""
+        starts = None if self.starts is None else function(self.starts)
+        return type(self)(function(self.inputs), function(self.targets), function(self.index), starts)
 
     def to(self, device: torch.device) -> Self:
         """Return the same rows on another device, without waiting for the copy."""
-        return type(self)(*(part.to(device, non_blocking=True) for part in (self.inputs, self.targets, self.index)))
+        return self.map(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> Self:
         """Return the same rows in page-locked memory: what a DataLoader calls when it pins."""
-        return type(self)(*(part.pin_memory() for part in (self.inputs, self.targets, self.index)))
+        return self.map(Tensor.pin_memory)
+
+    def split(self, count: int) -> "list[Batch]":
+        """Return the rows in `count` parts, a power of 2, by halving again and again."""
+        halves = [self.map(partial(half, number)) for number in (0, 1)] if count > 1 else []
+        return [part for rows in halves for part in rows.split(count // 2)] or [self]
 
 
 @dataclass(slots=True)
@@ -41,6 +52,12 @@ class StepOutput:
     outputs: Tensor  # [B, ...] logits or predictions
     metrics: Mapping[str, Tensor]  # [] each, detached
     carry: Carry = None
+
+
+def classify(logits: Tensor, batch: Batch, label_smoothing: float) -> StepOutput:
+    """Turn logits [B, C] into a step's answer: loss 0 without rows, smoothing by Szegedy et al. (2016, section 7)."""
+    loss = nn.functional.cross_entropy(logits, batch.targets, ignore_index=UNKNOWN, label_smoothing=label_smoothing)
+    return StepOutput(loss if len(logits) else logits.sum(), logits, {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,32 +74,15 @@ class Measurement:
         return best is None or (self.value > best if self.higher_is_better else self.value < best)
 
 
-class Dataset(Protocol):
-    """Rows taken a whole batch at a time: `dataset[rows [B], seed]`; what is random follows from the seed."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, key: tuple[Tensor, int]) -> Batch: ...
+def half(number: int, rows: Tensor) -> Tensor:
+    """Return the first (0) or second (1) half of rows [B, ...]."""
+    return rows.tensor_split(2)[number]
 
 
-class ModelConfig(Protocol):
-    """The settings of a model; `build` makes it, and `model(batch, carry)` returns a `StepOutput`."""
-
-    def build(self) -> nn.Module: ...
-
-
-class DataConfig(Protocol):
-    """A data source: `build` opens a split or its first rows, `read` a user's file of inputs [B, ...]."""
-
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def workers(self) -> int: ...
-    @property
-    def root(self) -> Path: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    def build(self, split: Split, *, augment: bool = False, num_rows: int | None = None) -> Dataset: ...
-    def read(self, path: Path) -> Tensor: ...
+def map_carry(carry: Carry, function: Callable[[Tensor], Tensor]) -> Carry:
+    """Return a carry with a function applied to each of its tensors [B, ...]."""
+    if isinstance(carry, Tensor):
+        return function(carry)
+    if isinstance(carry, dict):
+        return {key: map_carry(value, function) for key, value in carry.items()}
+    return type(carry)(map_carry(value, function) for value in carry) if isinstance(carry, list | tuple) else carry

@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from ..types import STRICT, Batch, Split
-from .manifest import read_arrays
+from .loader import read_arrays
 
 SIZE, BRIGHTEST = 8, 16  # pixels are divided by the sensor's range: nothing is fitted to the data
 
@@ -22,13 +21,10 @@ class DigitsConfig:
 
     labels = tuple("0123456789")
     kind: Literal["digits"] = "digits"
-    folder: str = ""
-    """folder with digits.npz, digits_test.npz and manifest.json; empty: the package's own"""
+    folder: str = ""  # folder with digits.npz, digits_test.npz and manifest.json; empty: the package's own
     batch_size: PositiveInt = 64
-    workers: NonNegativeInt = 0
-    """processes that prepare batches; 0 prepares them in the training process"""
-    shift: Annotated[int, Field(ge=0, lt=SIZE)] = 1
-    """training images are moved by up to this many pixels each way, at random"""
+    workers: NonNegativeInt = 0  # processes that prepare batches; 0 prepares them in the training process
+    shift: Annotated[int, Field(ge=0, lt=SIZE)] = 1  # training images move by up to so many pixels each way, at random
 
     @property
     def root(self) -> Path:
@@ -55,13 +51,14 @@ class DigitsConfig:
         return pixels / BRIGHTEST
 
 
-def shifted(images: Tensor, most: int, seed: int) -> Tensor:
-    """Move each image [B, h, w] by its own random offset of up to `most` pixels each way."""
-    generator = torch.Generator().manual_seed(seed)
-    down, right = torch.randint(2 * most + 1, (2, len(images)), generator=generator)
-    padded = F.pad(images, (most, most, most, most))
-    windows = padded.unfold(1, images.shape[1], 1).unfold(2, images.shape[2], 1)  # [B, 2m+1, 2m+1, h, w]
-    return windows[torch.arange(len(images)), down, right]
+def shifted(images: Tensor, index: Tensor, most: int, seed: int) -> Tensor:
+    """Move images [B, h, w] by up to `most` pixels each way, as their numbers [B] and the seed say (SplitMix64)."""
+    bits = index * -0x61C8864680B583EB + seed
+    for shift, factor in ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15), (31, 1)):
+        bits = (bits ^ (bits >> shift & (1 << 64 - shift) - 1)) * factor  # the mask: >> copies the sign
+    down, right = (half % (2 * most + 1) for half in (bits >> 32, bits & 0xFFFFFFFF))
+    windows = nn.functional.pad(images, [most] * 4).unfold(1, images.shape[1], 1).unfold(2, images.shape[2], 1)
+    return windows[torch.arange(len(images)), down, right]  # [B, 2m+1, 2m+1, h, w] -> [B, h, w]
 
 
 class Digits:
@@ -75,6 +72,5 @@ class Digits:
 
     def __getitem__(self, key: tuple[Tensor, int]) -> Batch:
         index, seed = key
-        inputs = self.inputs.index_select(0, index)
-        inputs = shifted(inputs, self.shift, seed) if self.shift else inputs
-        return Batch(inputs, self.targets.index_select(0, index), index)
+        inputs, targets = self.inputs.index_select(0, index), self.targets.index_select(0, index)
+        return Batch(shifted(inputs, index, self.shift, seed) if self.shift else inputs, targets, index)

@@ -1,23 +1,32 @@
-"""DataLoaders that fetch whole batches; their order is a function of seed, epoch and position."""
+"""What all data share: loaders, whose order is a function of seed, epoch and position; the manifest they must match."""
 
+import hashlib
+import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from ..types import Batch, DataConfig, Dataset
+from ..types import Batch
+
+DataConfig = Any  # settings: batch_size, workers, root, labels, build(split, augment=, num_rows=), read(a user's file)
+Dataset = Any  # rows, taken a whole batch at a time: inputs, targets, len(dataset), dataset[rows [B], seed] -> Batch
+TIMEOUT = 120  # seconds without a batch after which its worker is dead or hangs
 
 
 class ShuffledBatches(Sampler[tuple[Tensor, int]]):
-    """Row numbers and seed of batch after batch, without end; what an epoch leaves over is dropped."""
+    """Row numbers (of a process: [rank::world]) and seed of batch after batch; what an epoch leaves over is dropped."""
 
     def __init__(self, num_rows: int, batch_size: int, *, seed: int, position: int) -> None:
         if not num_rows:
             raise ValueError("the training split has no rows; add data")
         self.num_rows, self.batch_size = num_rows, min(batch_size, num_rows)
-        self.seed, self.position = seed, position
+        self.seed, self.position, self.rank, self.world = seed, position, 0, 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
         epoch, first = divmod(self.position, self.num_rows // self.batch_size)
@@ -25,17 +34,62 @@ class ShuffledBatches(Sampler[tuple[Tensor, int]]):
             seed = int(np.random.SeedSequence((self.seed, epoch)).generate_state(1, np.uint64)[0]) >> 1  # torch: signed
             order = torch.randperm(self.num_rows, generator=torch.Generator().manual_seed(seed))
             batches = order.split(self.batch_size)[first : self.num_rows // self.batch_size]
-            yield from ((batch, seed ^ number) for number, batch in enumerate(batches, start=first + 1))
+            yield from ((batch[self.rank :: self.world], seed ^ n) for n, batch in enumerate(batches, start=first + 1))
             epoch, first = epoch + 1, 0
 
 
 def train_batches(dataset: Dataset, config: DataConfig, *, seed: int, position: int = 0) -> DataLoader[Batch]:
     """Return an endless, shuffled loader that begins after `position` batches over all epochs."""
     return DataLoader(
-        dataset,  # type: ignore[arg-type]  # ours takes a whole batch of rows as its key
+        dataset,  # its keys are whole batches of rows
         sampler=ShuffledBatches(len(dataset), config.batch_size, seed=seed, position=position),
         batch_size=None,
         num_workers=config.workers,
+        timeout=TIMEOUT if config.workers else 0,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # its own, so that the global one stays exact on resume
     )
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """Return the manifest of a data folder."""
+    return dict(json.loads((root / "manifest.json").read_text("utf-8")))
+
+
+def read_arrays(root: Path, name: str) -> dict[str, np.ndarray]:
+    """Return the arrays of one data file; raises OSError unless its SHA-256 is the manifest's."""
+    path, wanted = root / name, read_manifest(root)["files"][name]
+    content = path.read_bytes()
+    if (found := hashlib.sha256(content).hexdigest()) != wanted:
+        raise OSError(f"{path}: SHA-256 is {found[:12]}..., the manifest says {wanted[:12]}...; restore the file")
+    return dict(np.load(io.BytesIO(content), allow_pickle=False))
+
+
+def verify(root: Path) -> list[str]:
+    """Return one line for each way in which a data folder breaks its manifest; none if it holds."""
+    try:
+        manifest = read_manifest(root)
+        arrays = {key: array for name in manifest["files"] for key, array in read_arrays(root, name).items()}
+        problems = [line for split in manifest["rows"] for line in check_split(split, arrays, manifest)]
+    except (OSError, ValueError, KeyError) as error:
+        return [f"{root}: lacks {error}" if isinstance(error, KeyError) else str(error)]
+    first: dict[bytes, str] = {}
+    for split in manifest["rows"]:
+        places = ((values.tobytes(), f"{split} row {row}") for row, values in enumerate(arrays[f"{split}_inputs"]))
+        problems += [f"{at} is a copy of {first[row]}" for row, at in places if first.setdefault(row, at) != at]
+    return problems
+
+
+def check_split(split: str, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> list[str]:
+    """Compare one split's arrays with the manifest's schema and row counts."""
+    inputs, targets = arrays[f"{split}_inputs"], arrays[f"{split}_targets"]
+    rows, schema, classes = manifest["rows"][split], manifest["inputs"], manifest["targets"]["classes"]
+    low, high = schema["minimum"], schema["maximum"]
+    checks = {
+        f"inputs are {inputs.shape}, want {(rows, *schema['shape'])}": inputs.shape == (rows, *schema["shape"]),
+        f"targets are {targets.shape}, want {(rows,)}": targets.shape == (rows,),
+        f"inputs are {inputs.dtype}, want {schema['dtype']}": inputs.dtype == schema["dtype"],
+        f"inputs leave {low} to {high}": bool(((inputs >= low) & (inputs <= high)).all()),
+        f"targets are not the classes 0 to {classes - 1}": set(targets.tolist()) == set(range(classes)),
+    }
+    return [f"{split}: {problem}" for problem, holds in checks.items() if not holds]

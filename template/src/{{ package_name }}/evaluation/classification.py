@@ -1,33 +1,40 @@
-"""How good a classifier is: figures on a split, baselines to beat, gates to pass."""
+"""How good a classifier is: figures on a split, baselines to beat, gates to pass, the report as one HTML file."""
 
+import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
+import jinja2
 import torch
+import yaml
 from pydantic import Field, NonNegativeInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..types import STRICT, Dataset, Measurement
+from ..data.loader import Dataset
+from ..training.storage import read_journal
+from ..types import STRICT, Measurement
 
 NUM_BINS, L2_PENALTY = 10, 1e-3  # of the calibration error; of the linear baseline
-Record = dict[str, Any]
+# The page's brackets are its own, so that a template of this project can hold it.
+PAGE = jinja2.Environment("[%", "%]", "[[", "]]", "[#", "#]", autoescape=True, undefined=jinja2.StrictUndefined)
+STYLE: dict[Any, Any] = {"axes.grid": True, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False}
+TRAIN, HELD_OUT = "#8b8d98", "#0d74ce"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class EvaluationConfig:
     """What `evaluate --gate` demands, and what the report shows."""
 
-    target: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """least accuracy"""
-    max_gap: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """most by which the accuracy on the training split may be higher"""
-    num_worst: NonNegativeInt = 16
-    """wrong answers that the report shows"""
+    target: Annotated[float, Field(ge=0, le=1)] = 0.0  # least accuracy
+    max_gap: Annotated[float, Field(ge=0, le=1)] = 0.05  # most by which the training split's accuracy may be higher
+    num_worst: NonNegativeInt = 16  # wrong answers that the report shows
 
-    def failures(self, record: Record) -> list[str]:
+    def failures(self, record: dict[str, Any]) -> list[str]:
         """Return one line for each demand that the figures of `evaluation.json` miss."""
         name, value, gap = record["primary"], record["value"], record["gap"]
         baseline, bar = max(record["baselines"].items(), key=lambda item: item[1])
@@ -61,61 +68,72 @@ def measure_fully(model: nn.Module, dataset: Dataset, labels: Sequence[str], num
     from torchmetrics.functional import classification as tm  # noqa: PLC0415 (2 s, needed once a run)
 
     short, logits, targets, classes = measure(model, dataset), predict(model, dataset), dataset.targets, len(labels)
-    probabilities = logits.softmax(1)
-    functions = (tm.multiclass_precision, tm.multiclass_recall, tm.multiclass_f1_score)
-    precision, recall, f1 = (score(logits, targets, classes, average="none").tolist() for score in functions)
-    counts = torch.bincount(targets, minlength=classes).tolist()
-    keys = ("label", "precision", "recall", "f1", "rows")
+    probabilities, counts = logits.softmax(1), torch.bincount(targets, minlength=classes).tolist()
+    confidence, answers = probabilities.max(1)
+    scores = {"precision": tm.multiclass_precision, "recall": tm.multiclass_recall, "f1": tm.multiclass_f1_score}
+    columns = {name: score(logits, targets, classes, average="none").tolist() for name, score in scores.items()}
+    rows = zip(labels, *columns.values(), counts, strict=True)
+    right = answers == targets
+    table = torch.stack([confidence, right], dim=1)  # [N, 2]; by bins: Guo et al. (2017, equations 2 and 3)
+    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
+    means = [(*part.mean(0).tolist(), len(part)) for part in (table[bins == number] for number in bins.unique())]
+    wrong = (~right).nonzero().flatten()
+    surest = wrong[confidence[wrong].argsort(descending=True)][:num_worst].tolist()
+    worst = [(row, labels[int(targets[row])], labels[int(answers[row])], float(confidence[row])) for row in surest]
     figures = {
         **short.metrics,
-        "macro_f1": sum(f1) / classes,
+        "macro_f1": sum(columns["f1"]) / classes,
         "calibration_error": float(tm.multiclass_calibration_error(probabilities, targets, classes, n_bins=NUM_BINS)),
         "num_rows": len(targets),
-        "per_class": [
-            dict(zip(keys, row, strict=True)) for row in zip(labels, precision, recall, f1, counts, strict=True)
-        ],
+        "per_class": [dict(zip(("label", *columns, "rows"), row, strict=True)) for row in rows],
         "confusion": tm.multiclass_confusion_matrix(logits, targets, classes).tolist(),
-        "calibration": calibration(probabilities, targets),
-        "worst": worst(probabilities, targets, labels, num_worst),
+        "calibration": [dict(zip(("confidence", "accuracy", "rows"), mean, strict=True)) for mean in means],
+        "worst": [dict(zip(("row", "label", "answer", "probability"), error, strict=True)) for error in worst],
     }
     return replace(short, metrics=figures)
 
 
-def calibration(probabilities: Tensor, targets: Tensor) -> list[Record]:
-    """Return mean confidence and accuracy of the answers [N, C] by bins (Guo et al. 2017, equations 2 and 3)."""
-    confidence, answers = probabilities.max(1)
-    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
-    table = torch.stack([confidence, (answers == targets).float()], dim=1)  # [N, 2]
-    parts = (table[bins == number] for number in bins.unique())
-    return [dict(zip(("confidence", "accuracy"), p.mean(0).tolist(), strict=True)) | {"rows": len(p)} for p in parts]
-
-
-def worst(probabilities: Tensor, targets: Tensor, labels: Sequence[str], count: int) -> list[Record]:
-    """Return the wrong answers [N, C] that the model was surest of, most certain first."""
-    confidence, answers = probabilities.max(1)
-    wrong = (answers != targets).nonzero().flatten()
-    rows = wrong[confidence[wrong].argsort(descending=True)][:count].tolist()
-    names = [(row, labels[int(targets[row])], labels[int(answers[row])]) for row in rows]
-    return [{"row": r, "label": label, "answer": a, "probability": float(confidence[r])} for r, label, a in names]
-
-
 def baselines(train: Dataset, other: Dataset, num_classes: int) -> dict[str, float]:
-    """Return the accuracy on another split of what costs no thought, fitted on the training split.
-
-    majority: the most frequent class. linear: logistic regression on the inputs, by L-BFGS.
-    """
-    inputs, linear = train.inputs.flatten(1), nn.Linear(train.inputs[0].numel(), num_classes)
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    lbfgs = torch.optim.LBFGS(linear.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+    """Return the accuracy on another split of the most frequent class and of logistic regression, by L-BFGS."""
+    inputs, bias = train.inputs.flatten(1), torch.zeros(num_classes, requires_grad=True)
+    weight = torch.zeros(num_classes, inputs.shape[1], requires_grad=True)
+    lbfgs = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> float:
-        lbfgs.zero_grad()
-        loss = F.cross_entropy(linear(inputs), train.targets) + L2_PENALTY * linear.weight.square().sum()
-        loss.backward()
+        loss = F.cross_entropy(F.linear(inputs, weight, bias), train.targets) + L2_PENALTY * weight.square().sum()
+        weight.grad, bias.grad = torch.autograd.grad(loss, (weight, bias))
         return loss.item()
 
     lbfgs.step(closure)
-    majority = torch.bincount(train.targets, minlength=num_classes).argmax()
-    guesses = {"majority": majority, "linear": linear(other.inputs.flatten(1)).argmax(1)}
+    answers = F.linear(other.inputs.flatten(1), weight, bias).argmax(1)
+    guesses = {"majority": train.targets.mode().values, "linear": answers}
     return {name: float((other.targets == guess).double().mean()) for name, guess in guesses.items()}
+
+
+def write_report(folder: Path, record: dict[str, Any], images: Tensor) -> Path:
+    """Write report.html from a run folder, its evaluation and the images [N, h, w] of its worst errors."""
+    figure = curves(read_journal(folder))
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    parts = {"manifest": manifest, "config": yaml.safe_load((folder / "config.yaml").read_text("utf-8"))}
+    page = PAGE.from_string(Path(__file__).with_name("report.html").read_text("utf-8"))
+    text = page.render(folder=folder, record=record, curves=figure, images=images.tolist(), **parts)
+    (folder / "report.html").write_text(text, encoding="utf-8")
+    return folder / "report.html"
+
+
+def curves(journal: list[dict[str, Any]]) -> str:
+    """Draw loss and accuracy of both splits by step, as an SVG element that the page holds itself."""
+    import matplotlib as mpl  # noqa: PLC0415 (a second, needed once a run)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    mpl.rcParams.update({**STYLE, "svg.hashsalt": "report"})
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, style in (("train", {"color": TRAIN}), ("val", {"color": HELD_OUT, "marker": "."})):
+            lines = [line for line in journal if line["split"] == split and name in line]
+            axes.plot([line["step"] for line in lines], [line[name] for line in lines], label=split, **style)
+        axes.set(xlabel="step", ylabel=name, yscale="log" if name == "loss" else "linear")
+    figure.axes[0].legend(frameon=False)
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    return '<svg class="figure"' + file.getvalue().partition("<svg")[2]

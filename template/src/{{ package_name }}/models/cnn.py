@@ -7,8 +7,7 @@ from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from ..types import STRICT, Batch, Carry, Fraction, StepOutput
-from .classifier import classify
+from ..types import STRICT, Batch, Carry, Fraction, StepOutput, classify
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -17,10 +16,8 @@ class CnnConfig:
 
     kind: Literal["cnn"] = "cnn"
     num_classes: PositiveInt = 10
-    dim: Annotated[PositiveInt, Field(multiple_of=8)] = 32
-    """channels of the first stage; each later one has twice as many"""
-    depth: PositiveInt = 3
-    """number of stages"""
+    dim: Annotated[PositiveInt, Field(multiple_of=8)] = 32  # channels of the first stage; each later one doubles them
+    depth: PositiveInt = 3  # number of stages
     dropout: Fraction = 0.1
     label_smoothing: Fraction = 0.0
 
@@ -30,24 +27,19 @@ class CnnConfig:
 
 
 class Cnn(nn.Module):
-    """Stages of convolution, group normalisation and GELU, averaged over the image.
-
-    Group normalisation (Wu and He 2018) keeps a row's answer free of the rows beside it.
-    """
+    """Stages of convolution, GELU and group normalisation (Wu and He 2018: no row sees another), then their mean."""
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__()
-        self.label_smoothing = config.label_smoothing
-        layers: list[nn.Module] = []
+        layers = list[nn.Module]()
         dims = [1, *(config.dim * 2**stage for stage in range(config.depth))]
         for old, new in pairwise(dims):
             convolution = nn.Conv2d(old, new, kernel_size=3, stride=1 if old == 1 else 2, padding=1)
             layers += [convolution, nn.GroupNorm(8, new), nn.GELU()]
         self.stages, self.dropout = nn.Sequential(*layers), nn.Dropout(config.dropout)
-        self.head = nn.Linear(dims[-1], config.num_classes)
+        self.head, self.label_smoothing = nn.Linear(dims[-1], config.num_classes), config.label_smoothing
 
     def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
         """Answer images [B, height, width] with logits [B, C]; it carries nothing."""
-        maps = self.stages(batch.inputs.unsqueeze(1))  # [B, D, h, w]
-        features = self.dropout(maps.mean(dim=(2, 3)))  # [B, D]
-        return classify(self.head(features), batch, self.label_smoothing)
+        features = self.stages(batch.inputs.unsqueeze(1)).mean(dim=(2, 3))  # [B, D, h, w] -> [B, D]
+        return classify(self.head(self.dropout(features)), batch, self.label_smoothing)

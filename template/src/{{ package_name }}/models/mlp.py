@@ -8,22 +8,18 @@ from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from ..types import STRICT, Batch, Carry, Fraction, StepOutput
-from .classifier import classify
+from ..types import STRICT, Batch, Carry, Fraction, StepOutput, classify
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class MlpConfig:
-    """Settings of the perceptron."""
+    """Settings of the perceptron: `depth` hidden layers of width `dim`."""
 
     kind: Literal["mlp"] = "mlp"
-    input_shape: tuple[PositiveInt, ...] = (8, 8)
-    """shape of one input row"""
+    input_shape: tuple[PositiveInt, ...] = (8, 8)  # shape of one input row
     num_classes: PositiveInt = 10
     dim: PositiveInt = 128
-    """width of a hidden layer"""
     depth: NonNegativeInt = 2
-    """number of hidden layers"""
     dropout: Fraction = 0.1
     label_smoothing: Fraction = 0.0
 

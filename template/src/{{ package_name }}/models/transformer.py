@@ -7,23 +7,19 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from ..types import STRICT, Batch, Carry, Fraction, StepOutput
-from .classifier import classify
+from ..types import STRICT, Batch, Carry, Fraction, StepOutput, classify
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TransformerConfig:
-    """Settings of the transformer, for square grey images [B, size, size]."""
+    """Settings of the transformer, for square grey images [B, size, size]: `depth` blocks on tokens [B, L, dim]."""
 
     kind: Literal["transformer"] = "transformer"
     image_size: PositiveInt = 8
     patch_size: PositiveInt = 2
-    """side of a patch in pixels; it must divide the image's side"""
     num_classes: PositiveInt = 10
     dim: PositiveInt = 64
-    """width of a token; the number of heads must divide it"""
     depth: PositiveInt = 3
-    """number of blocks"""
     num_heads: PositiveInt = 4
     dropout: Fraction = 0.1
     label_smoothing: Fraction = 0.0
@@ -43,12 +39,11 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.label_smoothing, dim, patch, drop = config.label_smoothing, config.dim, config.patch_size, config.dropout
+        self.label_smoothing, dim, patch = config.label_smoothing, config.dim, config.patch_size
         self.patches = nn.Conv2d(1, dim, kernel_size=patch, stride=patch)
         self.positions = nn.Parameter(torch.empty((config.image_size // patch) ** 2, dim).normal_(std=0.02))
-        layer = nn.TransformerEncoderLayer(
-            dim, config.num_heads, 4 * dim, drop, "gelu", batch_first=True, norm_first=True
-        )
+        sizes = (dim, config.num_heads, 4 * dim, config.dropout)
+        layer = nn.TransformerEncoderLayer(*sizes, activation="gelu", batch_first=True, norm_first=True)
         self.blocks = nn.TransformerEncoder(layer, config.depth, nn.LayerNorm(dim), enable_nested_tensor=False)
         self.head = nn.Linear(dim, config.num_classes)
 

@@ -1,8 +1,6 @@
 """AdamW with what belongs to an update: schedule, clipping, frozen parts, averaged weights."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -10,36 +8,27 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from ..types import STRICT, Fraction
+from ..types import STRICT, Fraction, map_carry
+
+STATE = ("averages", "num_updates", "plateau_scale")  # beside AdamW's own
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class OptimConfig:
     """Settings of the update."""
 
-    lr: PositiveFloat = 1e-3
-    """peak learning rate"""
-    weight_decay: NonNegativeFloat = 0.01
-    """decay of weight matrices; biases, norms and other vectors never decay"""
+    lr: PositiveFloat = 1e-3  # peak learning rate
+    weight_decay: NonNegativeFloat = 0.01  # decay of weight matrices; biases, norms and other vectors never decay
     betas: tuple[Fraction, Fraction] = (0.9, 0.99)
-    grad_clip: NonNegativeFloat = 1.0
-    """largest gradient norm; 0 neither measures nor clips"""
-    ema_decay: Fraction = 0.0
-    """weights are averaged with this decay and evaluated so; 0 turns it off"""
-    schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
-    """constant; cosine to 0 at the last step; `factor` every `step_every` steps; or on a plateau"""
-    warmup_steps: NonNegativeInt = 50
-    """steps in which the learning rate rises from 0"""
-    step_every: PositiveInt = 500
-    """steps between two drops of the step schedule"""
-    factor: Fraction = 0.3
-    """what a drop multiplies the learning rate by"""
-    plateau_patience: PositiveInt = 3
-    """evaluations without a better value after which the plateau schedule drops"""
-    freeze: tuple[str, ...] = ()
-    """parameters whose names begin so are not trained, as in '[stages]'"""
-    lr_scales: dict[str, PositiveFloat] = Field(default_factory=dict)
-    """learning rate factor by the beginning of a parameter's name, as in '{head: 10}'"""
+    grad_clip: NonNegativeFloat = 1.0  # largest gradient norm; 0 neither measures nor clips
+    ema_decay: Fraction = 0.0  # weights are averaged with this decay and evaluated so; 0 turns it off
+    schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"  # constant; cosine to 0; step, plateau: drops
+    warmup_steps: NonNegativeInt = 50  # steps in which the learning rate rises from 0
+    step_every: PositiveInt = 500  # steps between two drops of the step schedule
+    factor: Fraction = 0.3  # what a drop multiplies the learning rate by
+    plateau_patience: PositiveInt = 3  # evaluations without a better value after which the plateau schedule drops
+    freeze: tuple[str, ...] = ()  # parameters whose names begin so are not trained, as in '[stages]'
+    lr_scales: dict[str, PositiveFloat] = Field(default_factory=dict)  # lr factor by name's start, as in '{head: 10}'
 
     def build(self, model: nn.Module, num_steps: int) -> "Optimization":
         """Make the optimizer of a model that is trained for `num_steps` updates."""
@@ -87,16 +76,16 @@ class Optimization:
         self.schedule()
 
     @torch.no_grad()
-    def step(self, scaler: torch.amp.GradScaler) -> Tensor | None:
-        """Update from the gradients; return their norm [] before clipping, None if not measured.
-
-        The fused kernel divides gradients by `grad_scale`, and changes nothing where `found_inf` is 1.
-        """
-        norm = None
-        if self.config.grad_clip:
+    def step(self, scaler: torch.amp.GradScaler, *, guard: bool = False, layers: bool = False) -> dict[str, Tensor]:
+        """Update from the gradients; return their norms [] before clipping, as far as somebody wants to know them."""
+        norms, clip = dict[str, Tensor](), self.config.grad_clip
+        if clip or guard or layers:
             scaler.unscale_(self.adamw)
-            norm = torch.nn.utils.get_total_norm([p.grad for p in self.params.values() if p.grad is not None])
-            scale = (norm / self.config.grad_clip).clamp(min=1.0)
+            grads = {name: p.grad for name, p in self.params.items() if p.grad is not None}
+            norms = {f"grad_norm/{name}": grad.norm() for name, grad in grads.items()} if layers else {}
+            norms["grad_norm"] = norm = torch.nn.utils.get_total_norm(grads.values())
+            scale = (norm / clip).clamp(min=1.0) if clip else torch.ones_like(norm)
+            # The fused kernel divides gradients by the one, and changes nothing where the other is 1.
             vars(self.adamw).update(grad_scale=scale, found_inf=(~norm.isfinite()).float())
         scaler.step(self.adamw)
         scaler.update()
@@ -106,7 +95,7 @@ class Optimization:
             decay = min(self.config.ema_decay, (1 + self.num_updates) / (10 + self.num_updates))
             torch._foreach_lerp_([*self.averages.values()], [*self.params.values()], 1 - decay)
         self.schedule()
-        return norm
+        return norms
 
     def schedule(self) -> None:
         """Set the learning rates of the next update; `lr` is the one before a group's own factor."""
@@ -120,24 +109,20 @@ class Optimization:
             self.plateau_scale *= self.config.factor
             self.schedule()
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Let the model have its averaged weights for a while."""
-        for there in (False, True):
-            for name, average in self.averages.items():
-                self.params[name].data, average.data = average.data, self.params[name].data
-            if not there:
-                yield
+    def swap_averages(self) -> None:
+        """Exchange the model's weights and their averages, if any are kept."""
+        for name, average in self.averages.items():
+            trained = self.params[name].detach().clone()
+            self.params[name].data.copy_(average)
+            average.copy_(trained)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an exact resume needs."""
-        keys = ("averages", "num_updates", "plateau_scale")
-        return {"adamw": self.adamw.state_dict(), **{key: getattr(self, key) for key in keys}}
+        return {key: getattr(self, key) for key in STATE} | {"adamw": self.adamw.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()`."""
         self.adamw.load_state_dict(state["adamw"])
-        for name, average in self.averages.items():
-            average.copy_(state["averages"][name])
-        self.num_updates, self.plateau_scale = state["num_updates"], state["plateau_scale"]
+        device = next(iter(self.params.values())).device
+        vars(self).update({key: map_carry(state[key], lambda average: average.to(device)) for key in STATE})
         self.schedule()

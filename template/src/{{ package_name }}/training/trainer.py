@@ -1,12 +1,13 @@
 """The training loop: it knows batches, a carry and a loss, and no model, data or metric."""
 
 import logging
-import os
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext, suppress
+from functools import partial
+from math import isfinite
 from pathlib import Path
-from threading import current_thread, main_thread
 from typing import Any, Literal
 
 import torch
@@ -14,140 +15,183 @@ from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from ..types import STRICT, Batch, Carry, Measurement, StepOutput
-from .checkpoint import copy_checkpoint, save_checkpoint
-from .journal import Journal
-from .optimizer import Optimization
+from ..types import STRICT, Batch, Carry, Measurement, StepOutput, half, map_carry
+from .device import choose_device, memory_errors, recompute, signals
+from .optimizer import OptimConfig
+from .storage import Journal, load_checkpoint, save_checkpoint
 
 logger = logging.getLogger(__name__)
+MOST_SKIPPED = 10  # updates in a row that `nonfinite: skip` leaves out before it gives up
+STATEFUL = ("model", "optimization", "scaler")
+Evaluate = Callable[[nn.Module], Measurement]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig:
     """Settings of the loop."""
 
-    steps: PositiveInt = 600
-    """updates of the weights"""
+    steps: PositiveInt = 600  # updates of the weights
     seed: NonNegativeInt = 0
-    out: str = ""
-    """run folder; empty: the next free runs/<preset>-<n>"""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """auto takes the best there is; one that is named must be there"""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """number format of the forward pass; fp16 needs a CUDA device"""
-    accumulate: PositiveInt = 1
-    """batches whose gradients make one update"""
-    log_every: PositiveInt = 20
-    """updates between two lines on the training loss; one that is not finite stops the run"""
-    eval_every: PositiveInt = 100
-    """updates between two evaluations, each with a checkpoint"""
-    patience: NonNegativeInt = 0
-    """evaluations without a better value after which the run stops; 0: never"""
-    monitor_layers: bool = False
-    """log the gradient norm of every parameter as well"""
-    compile: bool = False
-    """use torch.compile: slow to begin, then faster for large models"""
-    deterministic: bool = False
-    """refuse operations that could differ from run to run; CPU runs repeat exactly without it"""
+    out: str = ""  # run folder; empty: the next free runs/<preset>-<n>
+    engine: str = "auto"  # file in training/ with the loop; auto: trainer, or distributed where torchrun started it
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # auto: the best there is; a named one must be there
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # number format of the forward pass; fp16 needs a CUDA device
+    accumulate: PositiveInt = 1  # batches whose gradients make one update
+    tbptt: PositiveInt = 1  # batches through whose carry the gradient flows back; it must divide `accumulate`
+    recompute: bool = False  # save memory: compute the inside of each block again in the backward pass; same gradients
+    nonfinite: Literal["stop", "skip", "raise"] = "stop"  # NaN, inf: stop at the next log line, skip it, raise at once
+    log_every: PositiveInt = 20  # updates between two lines on the training loss, and two looks whether it is finite
+    eval_every: PositiveInt = 100  # updates between two evaluations, each with a checkpoint
+    patience: NonNegativeInt = 0  # evaluations without a better value after which the run stops; 0: never
+    monitor_layers: bool = False  # log the gradient norm of every parameter as well
+    compile: bool = False  # use torch.compile: slow to begin, then faster for large models
+    deterministic: bool = False  # refuse operations that could differ from run to run; CPU runs repeat exactly anyway
 
-
-def choose_device(name: str, *, deterministic: bool = False) -> torch.device:
-    """Return the device of that name, set up; raises OSError where a named one is missing."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(device for device in there if there[device])
-        logger.info("training on %s", name)
-    if not there[name]:
-        raise OSError(f"train.device: {name} is not there; use auto or cpu")
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(mode=True)
-    return torch.device(name)
+    def __post_init__(self) -> None:
+        if self.accumulate % self.tbptt:
+            raise ValueError(f"tbptt {self.tbptt} must divide accumulate {self.accumulate}")
 
 
 class Trainer:
     """Trains a model that answers `model(batch, carry)` with a `StepOutput`."""
 
-    step = position = waited = signal = 0  # updates, batches, evaluations since the best, what stopped the run
+    step = waited = skipped = 0  # updates; evaluations without a better value; updates in a row that were not finite
     best: float | None = None
-    carry: Carry = None
+    saved = -1  # the step of last.pt
+    main = True  # whether this process writes to the run folder; of several, one does
+    read = staticmethod(load_checkpoint)
+    share = staticmethod(lambda make, _: make())  # the run folder, for all processes; the second has to be equal in all
 
     def __init__(
-        self,
-        config: TrainConfig,
-        model: nn.Module,
-        optimization: Optimization,
-        evaluate: Callable[[nn.Module], Measurement],
-        run_config: dict[str, Any],
+        self, config: TrainConfig, model: nn.Module, optim: OptimConfig, evaluate: Evaluate, run_config: dict[str, Any]
     ) -> None:
-        self.config, self.model, self.optimization = config, model, optimization
-        self.evaluate, self.run_config = evaluate, run_config
-        self.device = next(model.parameters()).device
+        self.config, self.model, self.evaluate, self.run_config = config, model, evaluate, run_config
+        self.device = choose_device(config.device, deterministic=config.deterministic)
         if config.precision == "fp16" and self.device.type != "cuda":
             raise ValueError(f"train.precision: fp16 needs cuda, not {self.device.type}; use bf16")
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        if config.recompute:
+            recompute(model)
         self.forward: Callable[[Batch, Carry], StepOutput] = torch.compile(model) if config.compile else model
-        self.recent: dict[str, list[Tensor]] = {}  # measured since the last line, not yet read
+        self.optimization = optim.build(model.to(self.device), config.steps)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        dtype = torch.float16 if config.precision == "fp16" else torch.bfloat16
+        self.mixed = nullcontext() if config.precision == "fp32" else torch.autocast(self.device.type, dtype)
+        self.carries: list[Carry] = [None]  # of each part of the rows: several after memory ran out
+        self.recent = defaultdict[str, list[Tensor]](list)  # measured since the last line of the journal
+        self.rows: list[list[Tensor]] = []  # the row numbers of the batches behind it
 
     def fit(self, batches: Iterable[Batch], journal: Journal) -> None:
-        """Train until the budget, the patience or a signal ends it."""
-        dtype = torch.float16 if self.config.precision == "fp16" else torch.bfloat16
-        mixed = torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32")
+        """Train until the budget, the patience or a signal ends it; all is saved, also where the surroundings fail."""
         self.model.train()
-        with journal.bar, self.signals():
-            for batch in batches:
-                if self.step >= self.config.steps or 0 < self.config.patience <= self.waited or self.signal:
-                    break
-                with mixed:
-                    output = self.forward(batch.to(self.device), self.carry)
-                self.carry = output.carry
-                if self.update(output):
+        with journal.bar, signals() as self.heard:
+            try:
+                self.save(journal.folder)
+                for group in self.fetch(batches):
+                    self.update(group)
                     self.after_step(journal)
+            except OSError:  # the surroundings failed, and not in the middle of an update
+                self.save(journal.folder)
+                raise
+            self.save(journal.folder)
 
-    def update(self, output: StepOutput) -> bool:
-        """Go back from the loss; with every `accumulate`-th batch update the weights and say so."""
-        self.scaler.scale(output.loss / self.config.accumulate).backward()
-        self.note(loss=output.loss, **output.metrics)
-        self.position += 1
-        if self.position % self.config.accumulate:
-            return False
+    def fetch(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, ...]]:
+        """Pass on the batches of one update after the other until the run ends; raises OSError where the data fail."""
+        groups = zip(*[iter(batches)] * self.config.accumulate, strict=False)
+        with suppress(ValueError, AttributeError):  # not in the main thread; no such signal on Windows
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise in the middle of an update
+        while not (self.heard or self.step >= self.config.steps or 0 < self.config.patience <= self.waited):
+            try:
+                group = next(groups, None)
+            except Exception as error:
+                group, kind, what = None, f"{type(error).__name__}: ", str(error).strip().rpartition("\n")[2]
+                if not self.heard:  # the signal may have reached the workers as well
+                    raise OSError(f"no batch after step {self.step}: {kind}{what.removeprefix(kind)}") from error
+            if not group:
+                return
+            yield group
+
+    def update(self, batches: tuple[Batch, ...]) -> None:
+        """Change the weights once, by the gradient of the mean loss over these batches."""
+        while True:
+            with suppress(MemoryError), memory_errors():
+                loss, self.carries = self.backward(batches)
+                break
+            self.divide(batches)  # not inside: an error that is being handled keeps its tensors alive
         self.step += 1
-        if self.config.monitor_layers and self.step % self.config.log_every == 0:
-            grads = {name: p.grad for name, p in self.model.named_parameters() if p.grad is not None}
-            self.note(**{f"grad_norm/{name}": grad.norm() for name, grad in grads.items()})
-        norm = self.optimization.step(self.scaler)
-        if norm is not None:
-            self.note(grad_norm=norm)
-        return True
+        guard = self.config.nonfinite != "stop"
+        layers = self.config.monitor_layers and self.step % self.config.log_every == 0
+        for name, value in {"loss": loss, **self.optimization.step(self.scaler, guard=guard, layers=layers)}.items():
+            self.recent[name].append(value)
+        self.rows.append([batch.index for batch in batches])
 
-    def note(self, **values: Tensor) -> None:
-        """Keep values [] for the next line of the journal, without waiting for the device."""
-        for name, value in values.items():
-            self.recent.setdefault(name, []).append(value.detach())
+    def backward(self, batches: tuple[Batch, ...]) -> tuple[Tensor, list[Carry]]:
+        """Add up gradients, of one part of the rows after the other; return the mean loss [] and the parts' carries."""
+        losses, carries, count = list[Tensor](), list[Carry](), len(self.carries)
+        for part, carry in enumerate(self.carries):
+            window, carried = list[Tensor](), carry
+            for number, whole in enumerate(batches, start=1):
+                batch = (whole if count == 1 else whole.split(count)[part]).to(self.device)
+                with self.mixed:
+                    output = self.forward(batch, carried)
+                share = len(batch.index) / len(whole.index) / len(batches)
+                window.append(output.loss if share == 1 else output.loss * share)
+                carried = output.carry
+                for name, value in output.metrics.items():
+                    self.recent[name].append(value.detach())
+                if number % self.config.tbptt == 0:
+                    losses.append(sum(window[1:], start=window[0]))
+                    self.scaler.scale(losses[-1]).backward()
+                    window, carried = [], map_carry(carried, Tensor.detach)
+            carries.append(carried)
+        return sum((loss.detach() for loss in losses[1:]), start=losses[0].detach()), carries
+
+    def divide(self, batches: tuple[Batch, ...]) -> None:
+        """Let the rows take turns in twice as many parts from now on; raises MemoryError where they are too few."""
+        self.optimization.adamw.zero_grad(set_to_none=True)
+        count, rows = 2 * len(self.carries), min(len(batch.index) for batch in batches)
+        if count > rows:
+            raise MemoryError(f"out of memory in step {self.step + 1} with one row at a time; make the model smaller")
+        self.carries = [map_carry(carry, partial(half, number)) for carry in self.carries for number in (0, 1)]
+        logger.warning("out of memory: from now on the %d rows of a batch take turns in %d parts", rows, count)
 
     def after_step(self, journal: Journal) -> None:
         """Log, evaluate and save when it is time."""
+        log = self.step % self.config.log_every == 0
         measure = self.step % self.config.eval_every == 0 or self.step == self.config.steps
-        if self.step % self.config.log_every == 0 or measure or self.signal:
-            self.log(journal)
-        if measure or self.signal:
-            self.save(journal.folder, best=measure and self.measure(journal))
+        if log or measure or self.config.nonfinite == "raise":
+            self.look(journal, log=log or measure)
+        if measure:
+            self.save(journal.folder, best=self.measure(journal))
 
-    def log(self, journal: Journal) -> None:
-        """Write the means since the last line; raises FloatingPointError at a loss that is not finite."""
-        values, self.recent = {name: torch.stack(recent) for name, recent in self.recent.items()}, {}
-        bad = (~values["loss"].isfinite()).nonzero().flatten()
-        if len(bad):
-            step = (self.position - len(values["loss"]) + int(bad[0])) // self.config.accumulate + 1
-            hint = f"any checkpoint in {journal.folder} is from before; try a lower --optim.lr"
-            raise FloatingPointError(f"the loss became {float(values['loss'][bad[0]])} in step {step}; {hint}")
-        means = {name: float(value.mean()) for name, value in values.items()}
-        journal.write(self.step, "train", means | {"lr": self.optimization.lr})
+    def look(self, journal: Journal, *, log: bool) -> None:
+        """Read what was measured since the last line, act on what is not finite, write the next line."""
+        values = {name: torch.stack(recent).tolist() for name, recent in self.recent.items()}
+        losses = values["loss"]
+        norms = losses if self.scaler.is_enabled() else values.get("grad_norm", losses)
+        for back, (loss, norm) in enumerate(zip(losses, norms, strict=True), start=-len(losses)):
+            self.skipped = 0 if isfinite(loss) and isfinite(norm) else self.skipped + 1
+            if self.skipped:
+                what = f"loss {loss}, gradient norm {norm}"
+                rows = [index.tolist() for group in self.rows[back:][:1] for index in group]
+                journal.write(self.step + back + 1, "nonfinite", {"what": what, "rows": rows})
+                if self.config.nonfinite != "skip" or self.skipped > MOST_SKIPPED:
+                    where = f"metrics.jsonl in {journal.folder} has its rows, last.pt the weights before it"
+                    raise FloatingPointError(f"step {self.step + back + 1}: {what}; {where}; try a lower --optim.lr")
+        if log:
+            self.recent.clear()
+            self.rows.clear()
+            finite = {name: [*filter(isfinite, kept)] for name, kept in values.items()}
+            means = {name: sum(kept) / len(kept) for name, kept in finite.items() if kept}
+            journal.write(self.step, "train", means | {"lr": self.optimization.lr})
 
     def measure(self, journal: Journal) -> bool:
         """Evaluate the (averaged) weights; return whether they are the best so far."""
-        with self.optimization.averaged():
-            measurement = self.evaluate(self.model)
+        self.optimization.swap_averages()
+        try:
+            with memory_errors():
+                measurement = self.evaluate(self.model)
+        finally:
+            self.optimization.swap_averages()
         self.model.train()
         journal.write(self.step, "val", measurement.metrics)
         if measurement.beats(self.best):
@@ -157,50 +201,32 @@ class Trainer:
             self.optimization.stagnated(self.waited)
         return self.waited == 0
 
-    def save(self, folder: Path, *, best: bool) -> None:
-        """Write last.pt, keep the one before as previous.pt, and the best one as best.pt."""
-        last = folder / "last.pt"
-        if last.exists():
-            copy_checkpoint(last, folder / "previous.pt")
-        save_checkpoint(last, self.state_dict())
-        if best:
-            copy_checkpoint(last, folder / "best.pt")
+    def save(self, folder: Path, *, best: bool = False) -> None:
+        """Write last.pt if it is not there yet, and best.pt; weights that are not finite are never written."""
+        if not torch.nn.utils.get_total_norm(self.model.parameters()).isfinite():
+            raise FloatingPointError(f"a weight is no longer finite in step {self.step}; last.pt is from before")
+        if self.saved != self.step:
+            save_checkpoint(folder / "last.pt", self.state_dict(), best=best)
+            self.saved = self.step
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that an exact resume needs."""
         return {
+            **{part: getattr(self, part).state_dict() for part in STATEFUL},
+            "trainer": {key: getattr(self, key) for key in ("step", "waited", "skipped", "best")},
+            "carries": self.carries,
+            "recent": {name: torch.stack(values) for name, values in self.recent.items()},
+            "rng": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
             "config": self.run_config,
-            "model": self.model.state_dict(),
-            "optimization": self.optimization.state_dict(),
-            "trainer": {key: getattr(self, key) for key in ("step", "position", "waited", "best")},
-            "scaler": self.scaler.state_dict(),
-            "carry": self.carry,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a checkpoint was written."""
-        for part in ("model", "optimization", "scaler"):
+        for part in STATEFUL:
             getattr(self, part).load_state_dict(state[part])
-        vars(self).update(state["trainer"], carry=state["carry"])
-        torch.set_rng_state(state["rng"])
-        for number, rng in enumerate(state["cuda_rng"][: torch.cuda.device_count()]):
+        vars(self).update(state["trainer"], saved=state["trainer"]["step"])
+        self.carries = map_carry(state["carries"], lambda rows: rows.to(self.device))
+        self.recent.update({name: [*values.to(self.device)] for name, values in state["recent"].items()})
+        torch.set_rng_state(state["rng"][0])
+        for number, rng in enumerate(state["rng"][1 : 1 + torch.cuda.device_count()]):
             torch.cuda.set_rng_state(rng, number)
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """Let SIGINT, SIGTERM or SIGUSR1 end the run after a step, a second one at once."""
-        heard = ("SIGINT", "SIGTERM", "SIGUSR1") if current_thread() is main_thread() else ()
-        numbers = [getattr(signal, name) for name in heard if hasattr(signal, name)]
-
-        def stop(number: int, _: object) -> None:
-            self.signal = number
-            signal.signal(number, old[number])
-
-        old = {number: signal.signal(number, stop) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)

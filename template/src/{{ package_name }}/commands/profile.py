@@ -1,0 +1,207 @@
+"""Where the time and the memory of training go: a short run of the real trainer, with a watch on each of its parts."""
+
+import logging
+import resource
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import torch
+import yaml
+from pydantic import PositiveFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from torch import nn
+
+from .. import run
+from ..config import DEFAULT_PRESET, Config, load, to_dict
+from ..data.loader import train_batches
+from ..training.storage import Journal, seed_everything
+from ..training.trainer import Trainer
+from ..types import STRICT, Batch, Measurement
+
+HELP = "measure step time by part, memory, latency; exit 1 where a budget is broken"
+WARM_UP, NUM_ANSWERS, NUM_OPERATIONS = 5, 60, 12
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Budgets:
+    """The most that may be spent; what is left out is not limited."""
+
+    step_ms: PositiveFloat | None = None
+    """median time of an update"""
+    latency_ms: PositiveFloat | None = None
+    """95th percentile of the time to answer one row"""
+    memory_gb: PositiveFloat | None = None
+    """peak memory of the device, of the process on a CPU"""
+    parameters: PositiveFloat | None = None
+    """numbers that the model learns"""
+
+
+def add_arguments(parser: ArgumentParser) -> bool:
+    """Say what the command takes, and that it takes the options of a run as well."""
+    parser.add_argument("preset", nargs="?", default=DEFAULT_PRESET, metavar="PRESET", help="what to profile (cnn)")
+    parser.add_argument("--steps", type=int, default=40, metavar="N", help="updates to measure, after a few to warm up")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="write a trace for chrome://tracing or Perfetto")
+    parser.add_argument("--budgets", type=Path, metavar="FILE", help="YAML with the most that may be spent")
+    return True
+
+
+def main(
+    preset: str, *, steps: int, trace: Path | None, budgets: Path | None, overrides: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Profile a preset; return all figures. SystemExit(1) after a line for each budget that is broken."""
+    if steps < 1:
+        raise ValueError(f"--steps: got {steps}, want 1 or more")
+    limits = read_budgets(budgets or Path(__file__).with_name("budgets.yaml"))
+    length = WARM_UP + steps + 1  # the last one also evaluates and saves
+    config = load(preset, {**(overrides or {}), "train.steps": length, "train.eval_every": length})
+    seed_everything(config.train.seed)
+    model = config.model.build()
+    trainer = run.engine(config.train.engine)(config.train, model, config.optim, unmeasured, to_dict(config))
+    watch = Watch(trainer, steps)
+    operations = fit(watch, config, trace)
+    one_row = config.data.build("val")[torch.zeros(1, dtype=torch.long), 0].to(trainer.device)
+    figures = {
+        "steps": steps,
+        "step_ms": watch.measured,
+        "latency_ms": latency(model, one_row),
+        "memory_gb": peak_memory(trainer.device),
+        "parameters": parameter_table(model),
+        "operations": operations,
+    }
+    if broken := over(figures, limits):
+        logger.error("over budget: %s", "; ".join(broken))
+        raise SystemExit(1)
+    return figures
+
+
+def read_budgets(path: Path) -> Budgets:
+    """Read a file of budgets; ValueError says what is wrong with it."""
+    if not path.is_file():
+        raise ValueError(f"--budgets: {path} is not there; want a YAML file")
+    try:
+        budgets: Budgets = TypeAdapter(Budgets).validate_python(yaml.safe_load(path.read_text("utf-8")) or {})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"])
+        raise ValueError(f"{path}: {where}: got {wrong['input']!r}; {wrong['msg']}") from None
+    return budgets
+
+
+def over(figures: dict[str, Any], budgets: Budgets) -> list[str]:
+    """Return a line for each budget that is broken."""
+    spent = {
+        "step_ms": figures["step_ms"]["total"],
+        "latency_ms": figures["latency_ms"]["p95"],
+        "memory_gb": figures["memory_gb"],
+        "parameters": figures["parameters"]["trainable"],
+    }
+    limits = {name: getattr(budgets, name) for name in spent}
+    broken = {name: most for name, most in limits.items() if most and spent[name] > most}
+    return [f"{name} is {spent[name]:.4g}, at most {most:.4g}" for name, most in broken.items()]
+
+
+def unmeasured(_: nn.Module) -> Any:
+    """Stand in for the evaluation, which no profile waits for."""
+    return Measurement(primary="none", value=0.0, higher_is_better=True, metrics={})
+
+
+class Watch:
+    """Stops the time that a trainer spends in its parts, over `steps` updates after a few to warm up."""
+
+    def __init__(self, trainer: Trainer, steps: int) -> None:
+        self.trainer, self.steps, self.started = trainer, steps, 0.0
+        self.seconds: dict[str, float] = {}
+        trainer.forward = self.timed("forward", trainer.forward)
+        vars(trainer)["backward"] = self.timed("backward", trainer.backward)  # with the forward passes in it
+        vars(trainer.optimization)["step"] = self.timed("optimizer", trainer.optimization.step)
+
+    def now(self) -> float:
+        """Return the time [s] at which the device has done all that it was given."""
+        if self.trainer.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that does the same and adds its time to a part."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            started = self.now()
+            result = function(*arguments, **options)
+            self.seconds[part] = self.seconds.get(part, 0.0) + self.now() - started
+            return result
+
+        return call
+
+    def watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Pass batches on; the watch runs from the end of the warm-up until all steps are done."""
+        fetch = self.timed("data", partial(next, iter(batches)))
+        while True:
+            if self.trainer.step == WARM_UP and not self.started:
+                self.seconds, self.started = {}, self.now()
+            if self.trainer.step == WARM_UP + self.steps and "total" not in self.seconds:
+                self.seconds["total"] = self.now() - self.started
+                self.seconds = dict(self.seconds)  # what follows goes elsewhere
+                self.measured = self.milliseconds()
+            yield fetch()
+
+    def milliseconds(self) -> dict[str, float]:
+        """Return the time of one update [ms] and of its parts."""
+        spent = {part: 1000 * seconds / self.steps for part, seconds in self.seconds.items()}
+        spent["backward"] -= spent["forward"]
+        parts = {part: spent[part] for part in ("data", "forward", "backward", "optimizer")}
+        return {**parts, "rest": spent["total"] - sum(parts.values()), "total": spent["total"]}
+
+
+def fit(watch: Watch, config: Config, trace: Path | None) -> list[dict[str, Any]]:
+    """Train in a temporary run folder; return the operations that took longest where a trace is wanted."""
+    dataset = config.data.build("train", augment=True)
+    batches = train_batches(dataset, config.data, seed=config.train.seed)
+    profiler: Any = torch.profiler.profile() if trace else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, profiler:
+        watch.trainer.fit(watch.watched(batches), Journal(Path(folder), config.train.steps))
+    if not trace:
+        return []
+    profiler.export_chrome_trace(str(trace))
+    longest = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)[:NUM_OPERATIONS]
+    return [{"name": e.key, "calls": e.count, "self_cpu_ms": e.self_cpu_time_total / 1000} for e in longest]
+
+
+@torch.inference_mode()
+def latency(model: nn.Module, batch: Batch) -> dict[str, float]:
+    """Return the median and the 95th percentile of the time [ms] to answer a batch of one row."""
+    times, cuda = list[float](), batch.inputs.device.type == "cuda"
+    model.eval()
+    for _ in range(WARM_UP + NUM_ANSWERS):
+        started = time.perf_counter()
+        model(batch, None).outputs.sum().item() if cuda else model(batch, None)
+        times.append(1000 * (time.perf_counter() - started))
+    cuts = quantiles(times[WARM_UP:], n=20)
+    return {"p50": cuts[9], "p95": cuts[18]}
+
+
+def peak_memory(device: torch.device) -> float:
+    """Return the most memory [GB] that was in use: of the GPU, of the process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def parameter_table(model: nn.Module) -> dict[str, Any]:
+    """Return how many numbers the model holds and learns, in all and by name."""
+    rows = [
+        {"name": name, "shape": list(p.shape), "count": p.numel(), "trainable": p.requires_grad}
+        for name, p in model.named_parameters()
+    ]
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return {"total": sum(p.numel() for p in model.parameters()), "trainable": trainable, "by_name": rows}

@@ -1,0 +1,137 @@
+# copier: filter replace("my_project", package_name)
+"""The commands that look at a run before it is made: profile and lr-find."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from my_project import config as configs
+from my_project.__main__ import main
+from my_project.commands import lr_find, profile
+from my_project.data.digits import Digits
+from my_project.training.trainer import Trainer
+from my_project.types import Batch, Carry
+
+SHORT = ["--steps", "8", "--data.batch-size", "16", "--model.dim", "16"]
+
+
+def figures(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert main([*words]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_parts_of_a_step_add_up_to_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    step = figures(capsys, "profile", "mlp", *SHORT)["step_ms"]
+    assert [*step] == ["data", "forward", "backward", "optimizer", "rest", "total"]
+    assert all(value > 0 for value in step.values())
+    assert sum(step.values()) == pytest.approx(2 * step["total"])
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "owner", "name"), [("data", Digits, "__getitem__"), ("optimizer", torch.optim.AdamW, "step")]
+)
+def test_time_that_is_lost_in_a_part_is_found_there(
+    part: str, owner: type, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = getattr(owner, name)
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        torch.rand(400, 400) @ torch.rand(400, 400) @ torch.rand(400, 400)
+        return function(*arguments, **options)
+
+    before = figures(capsys, "profile", "mlp", *SHORT)["step_ms"]
+    monkeypatch.setattr(owner, name, slow)
+    after = figures(capsys, "profile", "mlp", *SHORT)["step_ms"]
+    gained = {part: after[part] - before[part] for part in ("data", "forward", "backward", "optimizer")}
+    assert max(gained, key=lambda part: gained[part]) == part
+
+
+def test_parameters_and_latency_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "profile", "mlp", *SHORT, "--optim.freeze", "[layers.1]")
+    model = configs.load("mlp", {"model.dim": 16}).model.build()
+    shapes = {row["name"]: tuple(row["shape"]) for row in found["parameters"]["by_name"]}
+    assert shapes == {name: tuple(p.shape) for name, p in model.named_parameters()}
+    assert found["parameters"]["total"] - found["parameters"]["trainable"] == 64 * 16 + 16
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p95"]
+    assert 0.05 < found["memory_gb"] < 100
+
+
+def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "profile", "mlp", *SHORT, "--trace", "trace.json")
+    events = json.loads(Path("trace.json").read_text())["traceEvents"]
+    assert any("addmm" in event.get("name", "") for event in events)
+    assert found["operations"][0]["self_cpu_ms"] >= found["operations"][-1]["self_cpu_ms"] > 0
+
+
+@pytest.mark.parametrize("name", ["step_ms", "latency_ms", "memory_gb", "parameters"])
+def test_a_broken_budget_ends_with_status_1(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("tight.yaml").write_text(f"{name}: 1.0e-9\n")
+    Path("wide.yaml").write_text(f"{name}: 1.0e+12\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["profile", "mlp", *SHORT, "--budgets", "tight.yaml"])
+    assert ended.value.code == 1
+    assert f"over budget: {name} is " in capsys.readouterr().err
+    assert main(["profile", "mlp", *SHORT, "--budgets", "wide.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "budgets.yaml is not there"), ("latency: 3", "latency: got 3"), ("step_ms: -1", "step_ms: got -1")],
+)
+def test_budgets_that_make_no_sense_are_refused(
+    text: str | None, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        Path("budgets.yaml").write_text(text)
+    assert main(["profile", "--budgets", "budgets.yaml"]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["profile", "--steps", "0"], ["lr-find", "--lowest", "1", "--highest", "0.1"], ["lr-find", "nix"]]
+)
+def test_words_that_make_no_sense_are_refused(words: list[str]) -> None:
+    assert main(words) == 2
+
+
+def test_the_suggested_rate_trains_better_than_a_much_smaller_or_larger_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = figures(capsys, "lr-find", "mlp", "--steps", "80")
+    rates = [point["lr"] for point in found["curve"]]
+    assert rates == sorted(rates)
+    assert 1e-4 < found["lr"] < 0.1
+    losses = {}
+    for factor in (0.01, 1, 100):
+        words = ["--train.steps", "60", "--optim.warmup-steps", "0", "--optim.lr", str(factor * found["lr"])]
+        assert main(["train", "mlp", *words, "--train.out", f"run-{factor}"]) == 0
+        record = json.loads(Path(f"run-{factor}/evaluation.json").read_text())
+        losses[factor] = record["metrics"]["loss"]
+    capsys.readouterr()
+    assert losses[1] == min(losses.values())
+
+
+def test_the_search_ends_when_the_loss_explodes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Trainer.backward
+
+    def exploding(self: Trainer, batches: tuple[Batch, ...]) -> tuple[torch.Tensor, list[Carry]]:
+        loss, carries = backward(self, batches)
+        return loss * (1000 if self.step >= 30 else 1), carries
+
+    monkeypatch.setattr(Trainer, "backward", exploding)
+    assert len(figures(capsys, "lr-find", "mlp", "--steps", "60")["curve"]) < 40
+
+
+def test_the_steepest_fall_is_found_on_a_known_curve() -> None:
+    rates = [10 ** (i / 10) for i in range(11)]
+    losses = [5.0, 5.0, 4.9, 4.7, 4.0, 3.0, 2.5, 2.4, 2.6, 4.0, 9.0]
+    assert lr_find.steepest(rates, losses) == rates[4]
+    assert profile.Budgets(latency_ms=1.0).step_ms is None
+    # copier: endfilter
