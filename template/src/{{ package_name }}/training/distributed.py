@@ -145,10 +145,11 @@ class Trainer(trainer.Trainer):
                 raise
             raise OSError(f"another process is gone or hangs, in step {self.step + 1}: {error}") from error
         if not self.main:
-            raise SystemExit(self.heard[0] if self.heard else 0)
+            os._exit(self.heard[0] if self.heard else 0)  # at once: threads of torch that still end would abort it
 
     def close(self) -> None:
-        """Leave the others."""
+        """Leave the others, when all are done."""
+        dist.barrier()
         dist.destroy_process_group()
 
     def fetch(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, ...]]:
