@@ -12,7 +12,7 @@ from benchmarks.peers.jobs import Data, Net
 from my_project.data.digits import DigitsConfig
 from my_project.data.loader import train_batches
 from my_project.training.optimizer import OptimConfig
-from my_project.training.storage import Journal
+from my_project.training.storage import Journal, save_checkpoint
 from my_project.training.trainer import TrainConfig, Trainer
 from my_project.types import Batch, Carry, Measurement, StepOutput
 
@@ -61,7 +61,9 @@ def fit(net: Net, data: Data, train: dict[str, Any], optim: dict[str, Any]) -> N
     averages, names = trainer.optimization.averages, [f"net.{name}" for name, _ in net.named_parameters()]
     net.meter.averages = lambda: [averages[name] for name in names if averages]
     batches = train_batches(Rows(data), DigitsConfig(batch_size=len(data.inputs) // jobs.EPOCH), seed=jobs.SEED)
-    trainer.fit(batches, Journal(Path.cwd(), config.steps))
+    journal = Journal(Path.cwd(), config.steps)
+    with journal.bar:
+        trainer.fit(batches, Path.cwd(), journal.write, save_checkpoint)
 
 
 def plain(net: Net, data: Data) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from my_project import run as commands
 from my_project.__main__ import main
-from my_project.training import distributed
+from my_project.training import distributed, storage
 from my_project.training.optimizer import Optimization
 from my_project.training.storage import load_checkpoint, read_journal
 from my_project.training.trainer import Trainer
@@ -212,8 +212,8 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_all_and_all_rows_are_wri
 def test_a_process_with_other_data_is_named() -> None:
     def change_a_byte(rank: int) -> None:
         if rank == 1:
-            describe = vars(commands)["describe_run"]
-            vars(commands)["describe_run"] = lambda *parts: {**describe(*parts), "data": {}}
+            describe = vars(storage)["describe_run"]
+            vars(storage)["describe_run"] = lambda *parts: {**describe(*parts), "data": {}}
 
     assert launch([*TRAIN, "--train.out", "run"], before=change_a_byte) == [4, 4]
     assert "the data of process 1 differ from those of process 0" in said_by(0)

@@ -29,16 +29,10 @@ from my_project.data import loader
 from my_project.data.digits import Digits
 from my_project.data.loader import read_manifest, train_batches
 from my_project.evaluation import classification
+from my_project.training import storage
 from my_project.training.device import choose_device
 from my_project.training.optimizer import Optimization
-from my_project.training.storage import (
-    PARTS,
-    describe_run,
-    load_checkpoint,
-    read_journal,
-    save_checkpoint,
-    write_json,
-)
+from my_project.training.storage import PARTS, describe_run, load_checkpoint, read_journal, save_checkpoint, write_json
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry, StepOutput
 
@@ -419,7 +413,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_old_checkpoint(unbroken: Path) 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(workspace: Path) -> None:
     def as_somebody_else() -> int:
-        make = vars(commands)["new_run_folder"]
+        make = vars(storage)["new_run_folder"]
 
         def with_few_rights(*arguments: Any) -> Path:
             if os.getuid() == 0:
@@ -427,7 +421,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(worksp
             folder: Path = make(*arguments)
             return folder
 
-        vars(commands)["new_run_folder"] = with_few_rights
+        vars(storage)["new_run_folder"] = with_few_rights
         return main(TRAIN)
 
     workspace.joinpath("stderr.txt").touch(mode=0o666)

@@ -12,6 +12,7 @@ from my_project import config as configs
 from my_project.__main__ import main
 from my_project.commands import lr_find, profile
 from my_project.data.digits import Digits
+from my_project.training.optimizer import Optimization
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry
 
@@ -33,7 +34,7 @@ def test_the_parts_of_a_step_add_up_to_the_whole(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("part", "owner", "name"), [("data", Digits, "__getitem__"), ("optimizer", torch.optim.AdamW, "step")]
+    ("part", "owner", "name"), [("data", Digits, "__getitem__"), ("optimizer", Optimization, "step")]
 )
 def test_time_that_is_lost_in_a_part_is_found_there(
     part: str, owner: type, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

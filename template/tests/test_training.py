@@ -23,6 +23,7 @@ from my_project.training.storage import (
     load_checkpoint,
     new_run_folder,
     read_journal,
+    save_checkpoint,
     seed_everything,
 )
 from my_project.training.trainer import TrainConfig, Trainer
@@ -192,14 +193,14 @@ def test_a_carry_in_flight_survives_a_stop() -> None:
 
     for name in ("whole", "parts"):
         Path(name).mkdir()
-    trainer().fit(batches, Journal(Path("whole"), 8))
+    trainer().fit(batches, Path("whole"), Journal(Path("whole"), 8).write, save_checkpoint)
     with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, 5)
-        trainer().fit(batches, Journal(Path("parts"), 8))
+        trainer().fit(batches, Path("parts"), Journal(Path("parts"), 8).write, save_checkpoint)
     resumed = trainer()
     resumed.load_state_dict(load_checkpoint(Path("parts/last.pt")))
     assert (resumed.step, [*resumed.carries[0]]) == (5, ["state"])
-    resumed.fit(batches[10:], Journal(Path("parts"), 8, resume_at=5))
+    resumed.fit(batches[10:], Path("parts"), Journal(Path("parts"), 8, resume_at=5).write, save_checkpoint)
     assert_same_run(Path("whole"), Path("parts"))
 
 
@@ -263,7 +264,7 @@ def test_the_deterministic_flag_is_set(small: Config) -> None:
 
 def first_moments(trainer: Trainer) -> list[Tensor]:
     """What AdamW remembers of the gradients; its step itself would hide their scale."""
-    return [state["exp_avg"] for state in trainer.optimization.adamw.state.values()]
+    return [*trainer.optimization.exp_avg.values()]
 
 
 UNCLIPPED = OptimConfig(grad_clip=0, warmup_steps=0)
@@ -296,7 +297,7 @@ def test_clipping_feeds_the_optimizer_a_gradient_of_the_norm_that_is_allowed() -
     assert model.weight.grad is not None
     norm = model.weight.grad.norm().item()
     assert optimization.step(NO_SCALER)["grad_norm"].item() == pytest.approx(norm)
-    moment = optimization.adamw.state[model.weight]["exp_avg"]
+    moment = optimization.exp_avg["weight"]
     torch.testing.assert_close(moment.norm() / (1 - 0.9), torch.tensor(0.5))
 
 
@@ -307,7 +308,7 @@ def test_clipping_leaves_a_gradient_of_a_smaller_norm_as_it_is() -> None:
     assert model.weight.grad is not None
     norm = model.weight.grad.norm().clone()
     optimization.step(NO_SCALER)
-    torch.testing.assert_close(optimization.adamw.state[model.weight]["exp_avg"].norm() / (1 - 0.9), norm)
+    torch.testing.assert_close(optimization.exp_avg["weight"].norm() / (1 - 0.9), norm)
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
@@ -318,10 +319,34 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     assert model.weight.item() == 1.0
 
 
+def test_the_update_is_torchs_own_also_where_a_layer_was_not_used() -> None:
+    ours, theirs = (nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 1)]) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    optimization = OptimConfig(lr=0.1, weight_decay=0.3, warmup_steps=0, schedule="constant", grad_clip=0).build(
+        ours, 9
+    )
+    groups = [
+        {"params": [p for p in theirs.parameters() if (p.ndim > 1) == matrix], "weight_decay": 0.3 * matrix}
+        for matrix in (True, False)
+    ]
+    adamw = torch.optim.AdamW(groups, lr=0.1, betas=(0.9, 0.99), fused=True)
+    for used in (2, 1, 2, 1, 2):  # layers
+        for layers in (ours, theirs):
+            output = torch.arange(6.0).view(2, 3)
+            for layer in [*layers][-used:] if used == 1 else layers:
+                output = layer(output)
+            output.square().sum().backward()
+        optimization.step(NO_SCALER)
+        adamw.step()
+        adamw.zero_grad()
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(mine, other, rtol=0, atol=0)
+
+
 def test_only_matrices_decay() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
-    groups = OptimConfig(weight_decay=0.5).build(model, 1).adamw.param_groups
-    assert {tuple(n for n in g["param_names"]): g["weight_decay"] for g in groups} == {
+    groups = OptimConfig(weight_decay=0.5).build(model, 1).param_groups
+    assert {g["names"]: g["weight_decay"] for g in groups} == {
         ("0.weight",): 0.5,
         ("0.bias", "1.weight", "1.bias"): 0.0,
     }
@@ -331,7 +356,7 @@ def test_frozen_parts_stay_and_scaled_parts_have_their_own_rate() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     optimization = OptimConfig(lr=1.0, freeze=("0",), lr_scales={"1.bias": 10}, warmup_steps=0).build(model, 5)
     assert [p.requires_grad for p in model.parameters()] == [False, False, True, True]
-    assert {g["param_names"][0]: g["lr"] for g in optimization.adamw.param_groups} == {"1.weight": 1.0, "1.bias": 10.0}
+    assert {g["names"][0]: g["lr"] for g in optimization.param_groups} == {"1.weight": 1.0, "1.bias": 10.0}
 
 
 @pytest.mark.parametrize(("freeze", "message"), [(("nose",), "no parameter begins with 'nose'"), (("",), "nothing")])
@@ -383,7 +408,7 @@ def test_averaged_weights_are_evaluated_and_then_given_back() -> None:
 
 def test_the_averages_are_put_away_even_where_the_evaluation_fails(workspace: Path) -> None:
     trainer = make_trainer(TrainConfig(eval_every=1), OptimConfig(ema_decay=0.9, lr=0.5))
-    trainer.fit([numbers(2)] * 2, Journal(workspace, 5))
+    trainer.fit([numbers(2)] * 2, workspace, Journal(workspace, 5).write, save_checkpoint)
     trained = trainer.model.weight.item() if isinstance(trainer.model, Line) else 0.0
 
     def broken(_: nn.Module) -> Measurement:
@@ -391,13 +416,13 @@ def test_the_averages_are_put_away_even_where_the_evaluation_fails(workspace: Pa
 
     trainer.evaluate = broken
     with pytest.raises(OSError, match="gone"):
-        trainer.measure(Journal(workspace, 5))
+        trainer.measure()
     assert trainer.model.get_parameter("weight").item() == trained
 
 
 def test_the_carry_of_one_step_reaches_the_next(workspace: Path) -> None:
     trainer, batches = make_trainer(TrainConfig(steps=3), OptimConfig(lr=1e-12), Memory()), segments(3)
-    trainer.fit(batches, Journal(workspace, 3))
+    trainer.fit(batches, workspace, Journal(workspace, 3).write, save_checkpoint)
     inputs, targets = (torch.cat([getattr(b, part) for b in batches], dim=1) for part in ("inputs", "targets"))
     whole = Batch(inputs, targets, torch.arange(4))
     torch.testing.assert_close(trainer.carries[0], trainer.model(whole).carry)
@@ -405,7 +430,7 @@ def test_the_carry_of_one_step_reaches_the_next(workspace: Path) -> None:
 
 def test_what_the_loop_takes_from_the_data_is_what_it_needs(workspace: Path) -> None:
     taken = iter([numbers(2)] * 9)
-    make_trainer(TrainConfig(steps=3, accumulate=2)).fit(taken, Journal(workspace, 3))
+    make_trainer(TrainConfig(steps=3, accumulate=2)).fit(taken, workspace, Journal(workspace, 3).write, save_checkpoint)
     assert len([*taken]) == 3
 
 
@@ -446,7 +471,7 @@ def test_gradient_norms_of_layers_are_logged_when_asked(small: Config) -> None:
 
 def test_the_model_is_in_training_mode_after_an_evaluation(workspace: Path) -> None:
     trainer = make_trainer(TrainConfig(steps=2, eval_every=1))
-    trainer.fit([numbers(2)] * 3, Journal(workspace, 2))
+    trainer.fit([numbers(2)] * 3, workspace, Journal(workspace, 2).write, save_checkpoint)
     assert trainer.model.training
 
 
@@ -498,10 +523,10 @@ def test_an_odd_number_of_rows_is_halved_as_well() -> None:
 
 def test_where_one_row_is_too_much_the_run_is_saved_and_ends(workspace: Path) -> None:
     trainer = make_trainer(TrainConfig(steps=5, eval_every=2))
-    trainer.fit([numbers(4)] * 3, Journal(workspace, 5))
+    trainer.fit([numbers(4)] * 3, workspace, Journal(workspace, 5).write, save_checkpoint)
     out_of_memory(trainer, 0)
     with pytest.raises(MemoryError, match="step 4 with one row at a time"):
-        trainer.fit([numbers(4)] * 3, Journal(workspace, 5))
+        trainer.fit([numbers(4)] * 3, workspace, Journal(workspace, 5).write, save_checkpoint)
     assert weights_of(workspace)["trainer"]["step"] == 3
 
 

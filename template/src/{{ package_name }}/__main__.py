@@ -9,8 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
-FILES = sorted(Path(__file__).parent.glob("commands/*.py"))
-OTHERS = {path.stem.replace("_", "-"): f".commands.{path.stem}" for path in FILES}
+OTHERS = {f.stem.replace("_", "-"): f".commands.{f.stem}" for f in sorted(Path(__file__).parent.glob("commands/*.py"))}
 TITLE = "options of a run (with the default preset's values)"
 STATUSES = {ValueError: 2, FloatingPointError: 3, OSError: 4, MemoryError: 4, KeyboardInterrupt: 130}
 

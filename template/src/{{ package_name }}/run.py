@@ -17,15 +17,7 @@ from torch import Tensor, nn
 from .config import DEFAULT_PRESET, Config, differences, from_dict, load, save, to_dict
 from .data.loader import read_manifest, train_batches, verify
 from .evaluation import classification
-from .training.storage import (
-    Journal,
-    describe_run,
-    load_checkpoint,
-    locked,
-    new_run_folder,
-    seed_everything,
-    write_json,
-)
+from .training import storage
 from .training.trainer import Trainer
 from .types import UNKNOWN, Batch, Split
 
@@ -61,30 +53,25 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
     """Train a config, from the weights of `init_from` where they fit; return the run folder. A signal: SystemExit."""
     if overfit_batches < 0:
         raise ValueError(f"--overfit-batches: got {overfit_batches}, want 1 or more")
-    seed_everything(config.train.seed)
+    storage.seed_everything(config.train.seed)
     num_rows = overfit_batches * config.data.batch_size or None  # to train and to validate on
     data = config.data.build("train", augment=not num_rows, num_rows=num_rows)
     held_out = data if num_rows else config.data.build("val")
     model = config.model.build()
     if init_from:
-        init_weights(model, load_checkpoint(checkpoint_path(init_from, "best.pt")))
+        init_weights(model, storage.load_checkpoint(checkpoint_path(init_from, "best.pt")))
     parts = (model, config.optim, lambda m: classification.measure(m, held_out), to_dict(config))
     trainer = engine(config.train.engine)(config.train, *parts)
-    manifest = describe_run(read_manifest(config.data.root), config.train.seed)
+    manifest = storage.describe_run(read_manifest(config.data.root), config.train.seed)
     old = checkpoint_path(resume, "last.pt") if resume else None
-    new = partial(new_run_folder, config.name, config.train.out)
+    new = partial(storage.new_run_folder, config.name, config.train.out)
     run: Path = trainer.share(lambda: old.parent if old else new(), manifest["data"])
-    last = old or run / "last.pt"
-    with locked(run) if trainer.main else nullcontext():
-        if resumed := last.exists():
-            resume_run(trainer, last, config, manifest)
-        elif trainer.main:
-            save(config, run / "config.yaml")
-            write_json(run / "manifest.json", manifest)
-            logger.info("writing to %s", run)
+    with storage.locked(run) if trainer.main else nullcontext():
+        journal = begin(trainer, old or run / "last.pt", config, manifest)
         position = trainer.step * config.train.accumulate
         batches = train_batches(data, config.data, seed=config.train.seed, position=position)
-        trainer.fit(batches, Journal(run, config.train.steps, resume_at=trainer.step if resumed else None))
+        with journal.bar:
+            trainer.fit(batches, run, journal.write, storage.save_checkpoint)
     if trainer.heard:
         logger.warning("stopped and saved at step %d; go on with: train --resume %s", trainer.step, run)
         raise SystemExit(trainer.heard[0])
@@ -100,19 +87,25 @@ def engine(name: str) -> type[Trainer]:
         raise ValueError(f"train.engine: got '{name}', want a file in training/ with a Trainer ({error})") from error
 
 
-def resume_run(trainer: Trainer, last: Path, config: Config, manifest: Record) -> None:
-    """Put a trainer where a run stopped; refuse options and data that would have changed what is trained."""
-    state, before = trainer.read(last), json.loads(last.with_name("manifest.json").read_text("utf-8"))
-    changed = differences(from_dict(state["config"]), config)
-    old, new = before["data"]["files"], manifest["data"]["files"]
-    changed |= {f"data file {name}": (old.get(name), new[name]) for name in new if old.get(name) != new[name]}
-    if lines := [
-        f"another {n}: the run has {a!r}, given {b!r}" for n, (a, b) in changed.items() if n not in MAY_DIFFER
-    ]:
-        raise ValueError(f"cannot resume with {'; '.join(lines)}")
-    if before["code"] != manifest["code"]:
-        logger.warning("the code has changed since this run began; what follows may differ from an unbroken run")
-    trainer.load_state_dict(state)
+def begin(trainer: Trainer, last: Path, config: Config, manifest: Record) -> storage.Journal:
+    """Put a trainer where its run stopped, or write down what begins; refuse what would change what is trained."""
+    if last.exists():
+        state = (trainer.read or storage.load_checkpoint)(last)
+        before = json.loads(last.with_name("manifest.json").read_text("utf-8"))
+        changed = differences(from_dict(state["config"]), config)
+        old, new = before["data"]["files"], manifest["data"]["files"]
+        changed |= {f"data file {name}": (old.get(name), new[name]) for name in new if old.get(name) != new[name]}
+        wrong = {name: pair for name, pair in changed.items() if name not in MAY_DIFFER}
+        if lines := [f"another {name}: the run has {a!r}, given {b!r}" for name, (a, b) in wrong.items()]:
+            raise ValueError(f"cannot resume with {'; '.join(lines)}")
+        if before["code"] != manifest["code"]:
+            logger.warning("the code has changed since this run began; what follows may differ from an unbroken run")
+        trainer.load_state_dict(state)
+    elif trainer.main:
+        save(config, last.with_name("config.yaml"))
+        storage.write_json(last.with_name("manifest.json"), manifest)
+        logger.info("writing to %s", last.parent)
+    return storage.Journal(last.parent, config.train.steps, resume_at=trainer.step, quiet=not trainer.main)
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
@@ -142,7 +135,7 @@ def weights(state: Record) -> dict[str, Tensor]:
 def open_run(run: Path) -> tuple[Config, nn.Module, Path]:
     """Return a run's config, its model with the best weights on the CPU, and their checkpoint."""
     path = checkpoint_path(run, "best.pt")
-    state = load_checkpoint(path)
+    state = storage.load_checkpoint(path)
     config = from_dict(state["config"])
     model = config.model.build()
     model.load_state_dict(weights(state))
@@ -166,7 +159,7 @@ def evaluate(run: Path, *, split: Split = "val", final: bool = False, gate: bool
     bars = classification.baselines(train_split, data, len(labels))
     record = {"split": split, **asdict(full), "train_value": before, "gap": gap, "baselines": bars}
     record |= {"checkpoint": path.name, "checkpoint_sha256": checksum.hexdigest()}
-    write_json(target, record | ({"earlier": receipts} if receipts else {}))
+    storage.write_json(target, record | ({"earlier": receipts} if receipts else {}))
     others = ", ".join(f"{name} {value:.4f}" for name, value in bars.items())
     logger.info("%s %s %.4f (%s)", split, full.primary, full.value, others)
     if failures := config.evaluation.failures(record) if gate else []:
@@ -192,9 +185,8 @@ def report(run: Path) -> str:
         evaluate(run)
     record = json.loads((folder / "evaluation.json").read_text("utf-8"))
     images = load(folder / "config.yaml").data.build(record["split"]).inputs
-    return str(
-        classification.write_report(folder, record, images[[error["row"] for error in record["metrics"]["worst"]]])
-    )
+    worst = images[[error["row"] for error in record["metrics"]["worst"]]]
+    return str(classification.write_report(folder, record, worst))
 
 
 def data(action: str = "verify", folder: Path | None = None) -> Record:

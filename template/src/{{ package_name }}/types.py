@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -13,6 +12,7 @@ Split = Literal["train", "val", "test"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Carry = Any  # what a model hands itself from step to step: None, or tensors [B, ...] in lists, tuples and dicts
 UNKNOWN = -100  # the target of a row whose answer nobody knows; losses leave such rows out
+HALVES = (lambda rows: rows.tensor_split(2)[0], lambda rows: rows.tensor_split(2)[1])  # of rows [B, ...]
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
@@ -32,7 +32,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """Return the same rows on another device, without waiting for the copy."""
-        return self.map(lambda part: part.to(device, non_blocking=True))
+        return self if self.index.device == device else self.map(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> Self:
         """Return the same rows in page-locked memory: what a DataLoader calls when it pins."""
@@ -40,7 +40,7 @@ class Batch:
 
     def split(self, count: int) -> "list[Batch]":
         """Return the rows in `count` parts, a power of 2, by halving again and again."""
-        halves = [self.map(partial(half, number)) for number in (0, 1)] if count > 1 else []
+        halves = map(self.map, HALVES) if count > 1 else ()
         return [part for rows in halves for part in rows.split(count // 2)] or [self]
 
 
@@ -68,15 +68,6 @@ class Measurement:
     value: float
     higher_is_better: bool
     metrics: Mapping[str, Any]
-
-    def beats(self, best: float | None) -> bool:
-        """Whether this is better than the best value so far (None: there is none yet)."""
-        return best is None or (self.value > best if self.higher_is_better else self.value < best)
-
-
-def half(number: int, rows: Tensor) -> Tensor:
-    """Return the first (0) or second (1) half of rows [B, ...]."""
-    return rows.tensor_split(2)[number]
 
 
 def map_carry(carry: Carry, function: Callable[[Tensor], Tensor]) -> Carry:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .. import run
 from ..config import DEFAULT_PRESET, load, to_dict
 from ..data.loader import train_batches
-from ..training.storage import Journal, seed_everything
+from ..training.storage import seed_everything
 from ..training.trainer import Trainer
 from ..types import Batch, Carry, Measurement
 
@@ -48,11 +48,15 @@ def main(
     search = Search(trainer, lowest, highest)
     batches = train_batches(config.data.build("train", augment=True), config.data, seed=config.train.seed)
     with tempfile.TemporaryDirectory() as folder:
-        trainer.fit(search.watched(batches), Journal(Path(folder), steps))
+        trainer.fit(search.watched(batches), Path(folder), nothing, nothing)
     best = steepest(search.rates, search.losses)
     logger.info("the loss falls fastest at --optim.lr %.2g", best)
     curve = [{"lr": lr, "loss": loss} for lr, loss in zip(search.rates, search.losses, strict=True)]
     return {"lr": best, "curve": curve}
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Write nothing and save nothing."""
 
 
 def unmeasured(_: nn.Module) -> Measurement:
@@ -75,7 +79,7 @@ class Search:
         """Set the rate of the next update."""
         optimization = self.trainer.optimization
         optimization.lr = self.lowest * self.factor ** (optimization.num_updates / (self.trainer.config.steps - 1))
-        for group in optimization.adamw.param_groups:
+        for group in optimization.param_groups:
             group["lr"] = optimization.lr * group["lr_scale"]
 
     def backward(self, batches: tuple[Batch, ...]) -> tuple[Tensor, list[Carry]]:

@@ -22,9 +22,10 @@ from torch import nn
 from .. import run
 from ..config import DEFAULT_PRESET, Config, load, to_dict
 from ..data.loader import train_batches
-from ..training.storage import Journal, seed_everything
+from ..training.storage import seed_everything
 from ..training.trainer import Trainer
-from ..types import STRICT, Batch, Measurement
+from ..types import STRICT, Batch
+from .lr_find import nothing, unmeasured
 
 HELP = "measure step time by part, memory, latency; exit 1 where a budget is broken"
 WARM_UP, NUM_ANSWERS, NUM_OPERATIONS = 5, 60, 12
@@ -110,11 +111,6 @@ def over(figures: dict[str, Any], budgets: Budgets) -> list[str]:
     return [f"{name} is {spent[name]:.4g}, at most {most:.4g}" for name, most in broken.items()]
 
 
-def unmeasured(_: nn.Module) -> Any:
-    """Stand in for the evaluation, which no profile waits for."""
-    return Measurement(primary="none", value=0.0, higher_is_better=True, metrics={})
-
-
 class Watch:
     """Stops the time that a trainer spends in its parts, over `steps` updates after a few to warm up."""
 
@@ -168,7 +164,7 @@ def fit(watch: Watch, config: Config, trace: Path | None) -> list[dict[str, Any]
     batches = train_batches(dataset, config.data, seed=config.train.seed)
     profiler: Any = torch.profiler.profile() if trace else nullcontext()
     with tempfile.TemporaryDirectory() as folder, profiler:
-        watch.trainer.fit(watch.watched(batches), Journal(Path(folder), config.train.steps))
+        watch.trainer.fit(watch.watched(batches), Path(folder), nothing, nothing)
     if not trace:
         return []
     profiler.export_chrome_trace(str(trace))

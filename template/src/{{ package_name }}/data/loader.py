@@ -29,26 +29,34 @@ class ShuffledBatches(Sampler[tuple[Tensor, int]]):
         self.seed, self.position, self.rank, self.world = seed, position, 0, 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
-        epoch, first = divmod(self.position, self.num_rows // self.batch_size)
+        epoch, first = divmod(self.position, length := self.num_rows // self.batch_size)
         while True:
             seed = int(np.random.SeedSequence((self.seed, epoch)).generate_state(1, np.uint64)[0]) >> 1  # torch: signed
             order = torch.randperm(self.num_rows, generator=torch.Generator().manual_seed(seed))
-            batches = order.split(self.batch_size)[first : self.num_rows // self.batch_size]
-            yield from ((batch[self.rank :: self.world], seed ^ n) for n, batch in enumerate(batches, start=first + 1))
+            batches = order[: length * self.batch_size].view(length, -1)[first:, self.rank :: self.world]
+            yield from ((batch, seed ^ n) for n, batch in enumerate(batches.unbind(), start=first + 1))
             epoch, first = epoch + 1, 0
+
+
+class Batches(DataLoader[Batch]):
+    """A DataLoader whose data set answers whole batches: without workers it asks it straight away."""
+
+    def __iter__(self) -> Any:
+        if self.num_workers:
+            return super().__iter__()
+        batches = map(self.dataset.__getitem__, self.sampler)
+        return map(Batch.pin_memory, batches) if self.pin_memory else batches
 
 
 def train_batches(dataset: Dataset, config: DataConfig, *, seed: int, position: int = 0) -> DataLoader[Batch]:
     """Return an endless, shuffled loader that begins after `position` batches over all epochs."""
-    return DataLoader(
-        dataset,  # its keys are whole batches of rows
-        sampler=ShuffledBatches(len(dataset), config.batch_size, seed=seed, position=position),
-        batch_size=None,
-        num_workers=config.workers,
-        timeout=TIMEOUT if config.workers else 0,
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # its own, so that the global one stays exact on resume
-    )
+    sampler = ShuffledBatches(len(dataset), config.batch_size, seed=seed, position=position)
+    workers: Any = {"num_workers": config.workers, "timeout": TIMEOUT if config.workers else 0}
+    more: Any = {
+        "pin_memory": torch.cuda.is_available(),
+        "generator": torch.Generator(),
+    }  # not the global one: exact resume
+    return Batches(dataset, sampler=sampler, batch_size=None, **workers, **more)
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

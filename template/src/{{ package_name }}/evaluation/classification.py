@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.loader import Dataset
+from ..training.optimizer import OptimConfig
 from ..training.storage import read_journal
 from ..types import STRICT, Measurement
 
-NUM_BINS, L2_PENALTY = 10, 1e-3  # of the calibration error; of the linear baseline
+NUM_BINS, LINEAR_STEPS = 10, 300  # of the calibration error; of the linear baseline
 # The page's brackets are its own, so that a template of this project can hold it.
 PAGE = jinja2.Environment("[%", "%]", "[[", "]]", "[#", "#]", autoescape=True, undefined=jinja2.StrictUndefined)
 STYLE: dict[Any, Any] = {"axes.grid": True, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False}
@@ -36,7 +37,7 @@ class EvaluationConfig:
 
     def failures(self, record: dict[str, Any]) -> list[str]:
         """Return one line for each demand that the figures of `evaluation.json` miss."""
-        name, value, gap = record["primary"], record["value"], record["gap"]
+        name, value, gap = (record[key] for key in ("primary", "value", "gap"))
         baseline, bar = max(record["baselines"].items(), key=lambda item: item[1])
         lines = {
             f"{name} {value:.4f} is below the target {self.target:.4f}": value < self.target,
@@ -94,30 +95,24 @@ def measure_fully(model: nn.Module, dataset: Dataset, labels: Sequence[str], num
 
 
 def baselines(train: Dataset, other: Dataset, num_classes: int) -> dict[str, float]:
-    """Return the accuracy on another split of the most frequent class and of logistic regression, by L-BFGS."""
-    inputs, bias = train.inputs.flatten(1), torch.zeros(num_classes, requires_grad=True)
-    weight = torch.zeros(num_classes, inputs.shape[1], requires_grad=True)
-    lbfgs = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> float:
-        loss = F.cross_entropy(F.linear(inputs, weight, bias), train.targets) + L2_PENALTY * weight.square().sum()
-        weight.grad, bias.grad = torch.autograd.grad(loss, (weight, bias))
-        return loss.item()
-
-    lbfgs.step(closure)
-    answers = F.linear(other.inputs.flatten(1), weight, bias).argmax(1)
-    guesses = {"majority": train.targets.mode().values, "linear": answers}
+    """Return the accuracy on another split of the most frequent class and of logistic regression on the inputs."""
+    linear = nn.Linear(train.inputs[0].numel(), num_classes)
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    optimization = OptimConfig(lr=0.1, warmup_steps=0).build(linear, LINEAR_STEPS)
+    for _ in range(LINEAR_STEPS):
+        F.cross_entropy(linear(train.inputs.flatten(1)), train.targets).backward()
+        optimization.step()
+    guesses = {"majority": train.targets.mode().values, "linear": linear(other.inputs.flatten(1)).argmax(1)}
     return {name: float((other.targets == guess).double().mean()) for name, guess in guesses.items()}
 
 
 def write_report(folder: Path, record: dict[str, Any], images: Tensor) -> Path:
     """Write report.html from a run folder, its evaluation and the images [N, h, w] of its worst errors."""
-    figure = curves(read_journal(folder))
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    parts = {"manifest": manifest, "config": yaml.safe_load((folder / "config.yaml").read_text("utf-8"))}
+    parts = {"manifest": json.loads((folder / "manifest.json").read_text("utf-8")), "images": images.tolist()}
+    parts |= {"config": yaml.safe_load((folder / "config.yaml").read_text("utf-8")), "record": record, "folder": folder}
     page = PAGE.from_string(Path(__file__).with_name("report.html").read_text("utf-8"))
-    text = page.render(folder=folder, record=record, curves=figure, images=images.tolist(), **parts)
-    (folder / "report.html").write_text(text, encoding="utf-8")
+    (folder / "report.html").write_text(page.render(parts, curves=curves(read_journal(folder))), encoding="utf-8")
     return folder / "report.html"
 
 

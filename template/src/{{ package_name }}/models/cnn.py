@@ -31,8 +31,7 @@ class Cnn(nn.Module):
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__()
-        layers = list[nn.Module]()
-        dims = [1, *(config.dim * 2**stage for stage in range(config.depth))]
+        dims, layers = [1, *(config.dim * 2**stage for stage in range(config.depth))], list[nn.Module]()
         for old, new in pairwise(dims):
             convolution = nn.Conv2d(old, new, kernel_size=3, stride=1 if old == 1 else 2, padding=1)
             layers += [convolution, nn.GroupNorm(8, new), nn.GELU()]

@@ -21,7 +21,6 @@ from torch.nn.parallel import DistributedDataParallel
 from ..types import Batch, Carry, Measurement, StepOutput
 from . import trainer
 from .optimizer import OptimConfig
-from .storage import Journal
 
 TIMEOUT = timedelta(seconds=float(os.environ.get("DISTRIBUTED_TIMEOUT", "600")))  # of a wait for another process
 
@@ -126,7 +125,7 @@ class Trainer(trainer.Trainer):
                 raise
             return folder
 
-    def fit(self, batches: Iterable[Batch], journal: Journal) -> None:
+    def fit(self, batches: Iterable[Batch], folder: Path, write: trainer.Write, save: trainer.Write) -> None:
         """Train on this process's rows of the batches; all processes but the first end here."""
         sampler: Any = getattr(batches, "sampler")  # noqa: B009 (only a DataLoader can be shared)
         if sampler.batch_size < self.world:
@@ -134,11 +133,9 @@ class Trainer(trainer.Trainer):
                 f"data.batch_size: got {sampler.batch_size}, want a row for each of {self.world} processes"
             )
         sampler.rank, sampler.world, self.rows_of_all = self.rank, self.world, sampler.batch_size
-        if not self.main:
-            journal.bar.disable, journal.path = True, Path(os.devnull)
         try:
             dist.barrier()  # no process looks for a checkpoint after the first one has begun to write
-            super().fit(batches, journal)
+            super().fit(batches, folder, write if self.main else lambda *_: None, save)
             self.close()
         except RuntimeError as error:
             if "gloo" not in str(error) and not isinstance(error, dist.DistError):
@@ -178,13 +175,13 @@ class Trainer(trainer.Trainer):
         rows = len(batches[0].index)
         raise MemoryError(f"out of memory in step {self.step + 1} with {rows} rows in a process; lower data.batch_size")
 
-    def after_step(self, journal: Journal) -> None:
+    def after_step(self) -> None:
         """Agree on whether a signal came, then log, evaluate and save when it is time."""
         status = torch.tensor(self.told[0] if self.told else 0)
         dist.all_reduce(status, dist.ReduceOp.MAX)
         if status:
             self.heard.append(int(status))
-        super().after_step(journal)
+        super().after_step()
 
     def agree(self) -> None:
         """Give all processes the means of what each has measured; to agree twice changes nothing."""
@@ -193,16 +190,16 @@ class Trainer(trainer.Trainer):
             dist.all_reduce(mean)
             self.recent[name] = [*(mean / self.world).to(values[0].dtype)]
 
-    def look(self, journal: Journal, *, log: bool) -> None:
+    def look(self, *, log: bool) -> None:
         """Read the means over all processes, and where one is not finite the rows of all."""
         self.agree()
         if not all(bool(torch.stack(values).isfinite().all()) for values in self.recent.values()):
             everybody: list[Any] = [None] * self.world
             dist.all_gather_object(everybody, [torch.cat(group).cpu() for group in self.rows])
             self.rows = [[*parts] for parts in zip(*everybody, strict=True)]
-        super().look(journal, log=log)
+        super().look(log=log)
 
-    def save(self, folder: Path, *, best: bool = False) -> None:
+    def save(self, *, best: bool = False) -> None:
         """Let the first process write; a process that fails alone leaves the last checkpoint as it is."""
         if sys.exception() is None:
             self.agree()
@@ -210,7 +207,7 @@ class Trainer(trainer.Trainer):
             if self.carries != [None]:
                 dist.all_gather_object(self.carries_of_all, self.carries[0])
             if self.main:
-                super().save(folder, best=best)
+                super().save(best=best)
             self.saved = self.step
 
     def state_dict(self) -> dict[str, Any]:

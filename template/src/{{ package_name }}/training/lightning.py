@@ -18,7 +18,6 @@ from ..types import Batch, Carry, StepOutput, map_carry
 from . import trainer
 from .device import signals
 from .optimizer import OptimConfig, Optimization
-from .storage import Journal
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -52,8 +51,8 @@ class LitModel(lightning.LightningModule):
         self.log("val_loss", self(batch).loss, batch_size=len(batch.index))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW; the schedule is part of our update."""
-        return self.optimization.adamw
+        """Return the optimizer that Lightning asks for; it is never called, as the update is ours."""
+        return torch.optim.SGD(self.model.parameters())
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Update as our own loop does: clip, AdamW, averages, schedule."""
@@ -84,8 +83,8 @@ class LitData(lightning.LightningDataModule):
 class Progress(Callback):
     """Tells our trainer of every update, so that it logs, evaluates and saves as ever."""
 
-    def __init__(self, ours: "Trainer", journal: Journal, stack: ExitStack) -> None:
-        self.ours, self.journal, self.before, self.stack = ours, journal, ours.step, stack
+    def __init__(self, ours: "Trainer", stack: ExitStack) -> None:
+        self.ours, self.before, self.stack = ours, ours.step, stack
 
     def on_train_start(self, *_: object) -> None:
         """Listen to signals from now on: Lightning, which listens since a moment, would end without a checkpoint."""
@@ -102,30 +101,31 @@ class Progress(Callback):
                 ours.recent[name].append(value)
             ours.rows.append(ours.indices)
             ours.losses, ours.indices, ours.step, ours.carries = [], [], step, [module.carry]
-            ours.after_step(self.journal)
+            ours.after_step()
         pl.should_stop = bool(ours.heard or 0 < ours.config.patience <= ours.waited)
 
 
 class Trainer(trainer.Trainer):
     """Our Trainer with Lightning's loop inside."""
 
-    def fit(self, batches: Iterable[Batch], journal: Journal) -> None:
+    def fit(self, batches: Iterable[Batch], folder: Path, write: trainer.Write, save: trainer.Write) -> None:
         """Train until the budget, the patience or a signal ends it."""
         if self.config.precision not in PRECISIONS or self.config.tbptt > 1:
             raise ValueError("train.engine: lightning does not take tbptt or fp16 here; use --train.engine trainer")
+        self.folder, self.write, self.save_checkpoint = folder, write, save
         self.losses, self.indices, self.heard = list[Tensor](), list[Tensor](), list[int]()
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         module = LitModel(self.model, self.optimization, self.config.steps)
         module.carry = self.carries[0]
         self.model.train()
-        with journal.bar, ExitStack() as stack, warnings.catch_warnings():
+        with ExitStack() as stack, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Lightning says of its own use of torch, and of loaders without end
-            self.save(journal.folder)
+            self.save()
             if self.step < self.config.steps:
-                self.loop(Progress(self, journal, stack), journal.folder).fit(module, train_dataloaders=batches)
-            self.save(journal.folder)
+                self.loop(Progress(self, stack)).fit(module, train_dataloaders=batches)
+            self.save()
 
-    def loop(self, progress: Progress, folder: Path) -> lightning.Trainer:
+    def loop(self, progress: Progress) -> lightning.Trainer:
         """Return Lightning's trainer for the steps that are left."""
         return lightning.Trainer(
             accelerator="gpu" if self.device.type == "cuda" else self.device.type,
@@ -138,5 +138,5 @@ class Trainer(trainer.Trainer):
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            default_root_dir=folder,
+            default_root_dir=self.folder,
         )

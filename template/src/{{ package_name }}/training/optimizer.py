@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from ..types import STRICT, Fraction, map_carry
 
-STATE = ("averages", "num_updates", "plateau_scale")  # beside AdamW's own
+KERNEL: Any = torch._fused_adamw_  # of torch.optim.AdamW(fused=True)
+UNSCALED = torch.amp.GradScaler("cpu", enabled=False)
+FIXED = {"eps": 1e-8, "amsgrad": False, "maximize": False}
+STATE = ("exp_avg", "exp_avg_sq", "counts", "averages", "num_updates", "plateau_scale")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -51,45 +54,50 @@ def parameter_groups(config: OptimConfig, model: nn.Module) -> list[dict[str, An
         if not any(name.startswith(prefix) for name in named):
             parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in named))
             raise ValueError(f"no parameter begins with '{prefix}'; the model has {parts}")
-    groups: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
+    groups: dict[tuple[float, float, torch.dtype], list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in named.items():
         parameter.requires_grad_(not name.startswith(config.freeze))
         if parameter.requires_grad:
             scales = (scale for prefix, scale in config.lr_scales.items() if name.startswith(prefix))
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((decay, next(scales, 1.0)), []).append((name, parameter))
+            groups.setdefault((decay, next(scales, 1.0), parameter.dtype), []).append((name, parameter))
     if not groups:
         raise ValueError(f"optim.freeze: {list(config.freeze)} leaves nothing to train")
-    return [{"params": p, "weight_decay": decay, "lr_scale": scale} for (decay, scale), p in groups.items()]
+    columns, betas = ("names", "params", "weight_decay", "lr_scale", "dtype", "beta1", "beta2"), config.betas
+    return [dict(zip(columns, (*zip(*pairs, strict=True), *key, *betas), strict=True)) for key, pairs in groups.items()]
 
 
 class Optimization:
-    """One `step()` an update: clip, AdamW, average, schedule."""
+    """One `step()` an update: clip, AdamW (Loshchilov and Hutter 2019, algorithm 2), average, schedule.
+
+    It calls torch's kernel itself: the class around that takes seconds to import, and long beside a small update.
+    """
 
     def __init__(self, config: OptimConfig, model: nn.Module, num_steps: int) -> None:
-        self.config, self.num_steps, self.num_updates = config, num_steps, 0
-        groups = parameter_groups(config, model)
-        self.params: dict[str, Tensor] = dict(pair for group in groups for pair in group["params"])
-        self.adamw = torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
+        self.config, self.num_steps, self.num_updates, self.plateau_scale = config, num_steps, 0, 1.0
+        self.param_groups = parameter_groups(config, model)
+        pairs = (pair for group in self.param_groups for pair in zip(group["names"], group["params"], strict=True))
+        self.params: dict[str, Tensor] = dict(pairs)
+        self.exp_avg, self.exp_avg_sq = ({n: torch.zeros_like(p) for n, p in self.params.items()} for _ in range(2))
+        self.counts = {n: torch.zeros((), device=p.device) for n, p in self.params.items()}
         self.averages = {n: p.detach().clone() for n, p in self.params.items()} if config.ema_decay else {}
-        self.plateau_scale = 1.0
         self.schedule()
 
     @torch.no_grad()
-    def step(self, scaler: torch.amp.GradScaler, *, guard: bool = False, layers: bool = False) -> dict[str, Tensor]:
+    def step(self, scaler: Any = UNSCALED, *, guard: bool = False, layers: bool = False) -> dict[str, Tensor]:
         """Update from the gradients; return their norms [] before clipping, as far as somebody wants to know them."""
-        norms, clip = dict[str, Tensor](), self.config.grad_clip
-        if clip or guard or layers:
-            scaler.unscale_(self.adamw)
-            grads = {name: p.grad for name, p in self.params.items() if p.grad is not None}
-            norms = {f"grad_norm/{name}": grad.norm() for name, grad in grads.items()} if layers else {}
-            norms["grad_norm"] = norm = torch.nn.utils.get_total_norm(grads.values())
-            scale = (norm / clip).clamp(min=1.0) if clip else torch.ones_like(norm)
-            # The fused kernel divides gradients by the one, and changes nothing where the other is 1.
-            vars(self.adamw).update(grad_scale=scale, found_inf=(~norm.isfinite()).float())
-        scaler.step(self.adamw)
+        norms, clip, scale, found_inf = dict[str, Tensor](), self.config.grad_clip, None, None
+        scaler.unscale_(self)  # a torch.amp.GradScaler; one that is disabled does nothing
+        grads = {name: p.grad for name, p in self.params.items() if p.grad is not None}
+        if clip or guard or layers or scaler.is_enabled():
+            each = torch._foreach_norm([*grads.values()])  # noqa: SLF001 (what torch's own clipping calls)
+            norms = {f"grad_norm/{name}": norm for name, norm in zip(grads, each, strict=True)} if layers else {}
+            norms["grad_norm"] = norm = torch.linalg.vector_norm(torch.stack(each))
+            scale, found_inf = (norm / (clip or torch.inf)).clamp(min=1.0), (norm - norm).isnan().float()
+        self.adamw(grads, scale, found_inf)
         scaler.update()
-        self.adamw.zero_grad(set_to_none=True)
+        for parameter in self.params.values():
+            parameter.grad = None
         self.num_updates += 1
         if self.averages:  # the decay grows to its value over the first updates
             decay = min(self.config.ema_decay, (1 + self.num_updates) / (10 + self.num_updates))
@@ -97,15 +105,26 @@ class Optimization:
         self.schedule()
         return norms
 
+    def adamw(self, grads: dict[str, Tensor], scale: Tensor | None, found_inf: Tensor | None) -> None:
+        """Update by gradients divided by `scale` []; change nothing where `found_inf` [] is 1."""
+        for group in self.param_groups:
+            names = [name for name in group["names"] if name in grads]
+            tables = (self.params, grads, self.exp_avg, self.exp_avg_sq, self.counts)
+            *lists, steps = [[table[name] for name in names] for table in tables]
+            if names:
+                torch._foreach_add_(steps, 1 if found_inf is None else 1 - found_inf)
+                rates = {key: group[key] for key in ("lr", "weight_decay", "beta1", "beta2")}
+                KERNEL(*lists, [], steps, **rates, **FIXED, grad_scale=scale, found_inf=found_inf)
+
     def schedule(self) -> None:
         """Set the learning rates of the next update; `lr` is the one before a group's own factor."""
         self.lr = self.config.lr * self.config.lr_scale(self.num_updates, self.num_steps) * self.plateau_scale
-        for group in self.adamw.param_groups:
+        for group in self.param_groups:
             group["lr"] = self.lr * group["lr_scale"]
 
     def stagnated(self, waited: int) -> None:
         """Drop the plateau schedule's learning rate if `waited` evaluations without a better value are enough."""
-        if self.config.schedule == "plateau" and waited % self.config.plateau_patience == 0:
+        if self.config.schedule == "plateau" and waited and waited % self.config.plateau_patience == 0:
             self.plateau_scale *= self.config.factor
             self.schedule()
 
@@ -118,11 +137,10 @@ class Optimization:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what an exact resume needs."""
-        return {key: getattr(self, key) for key in STATE} | {"adamw": self.adamw.state_dict()}
+        return {key: getattr(self, key) for key in STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()`."""
-        self.adamw.load_state_dict(state["adamw"])
         device = next(iter(self.params.values())).device
         vars(self).update({key: map_carry(state[key], lambda average: average.to(device)) for key in STATE})
         self.schedule()

@@ -17,15 +17,13 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
 )
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from . import distributed
-from .storage import link, load_checkpoint, save_checkpoint
+from .storage import link, load_checkpoint
 
 
 class Trainer(distributed.Trainer):
@@ -56,22 +54,19 @@ class Trainer(distributed.Trainer):
         self.recent.update({name: [whole(value) for value in values] for name, values in self.recent.items()})
         super().agree()
 
-    def pieces(self, step: int) -> dict[str, Any]:
-        """Return what the processes hold in pieces at a step; at first the optimizer holds nothing.
+    def pieces(self) -> dict[str, Any]:
+        """Return what the processes hold in pieces."""
+        tensors = {key: value for key, value in self.optimization.state_dict().items() if isinstance(value, dict)}
+        return {"model": get_model_state_dict(self.model), "optimization": tensors}
 
-        To ask it then would make it take a step with a gradient of 0, which its count of steps would remember.
-        """
-        optimizer = {"optimizer": get_optimizer_state_dict(self.model, self.optimization.adamw)} if step else {}
-        return {"model": get_model_state_dict(self.model), "averages": self.optimization.averages, **optimizer}
-
-    def save(self, folder: Path, *, best: bool = False) -> None:
+    def save(self, *, best: bool = False) -> None:
         """Begin to write a checkpoint; it becomes last.pt when it is whole, before the next one at the latest."""
         if sys.exception() is not None:
             return
         if not whole(torch.nn.utils.get_total_norm(self.model.parameters())).isfinite():
             raise FloatingPointError(f"a weight is no longer finite in step {self.step}; last.pt is from before")
         self.agree()
-        target = folder / f"step-{self.step:08}"
+        target = self.folder / f"step-{self.step:08}"
         if self.saved != self.step:
             self.complete()
             self.carries_of_all = [None] * self.world
@@ -80,11 +75,9 @@ class Trainer(distributed.Trainer):
             if self.main:
                 shutil.rmtree(target, ignore_errors=True)
                 target.mkdir()
-                save_checkpoint(target / "state.pt", self.whole_state({}, {}))
+                self.save_checkpoint(target / "state.pt", self.whole_state({}, {}))
             dist.barrier()
-            future = state_dict_saver.async_save(
-                self.pieces(self.step), checkpoint_id=target, process_group=self.writers
-            )
+            future = state_dict_saver.async_save(self.pieces(), checkpoint_id=target, process_group=self.writers)
             assert isinstance(future, Future)
             self.written, self.saved = (future, target), self.step
         if best:
@@ -92,15 +85,14 @@ class Trainer(distributed.Trainer):
             weights = get_model_state_dict(self.model, options=options)
             averages = {name: whole(value).cpu() for name, value in self.optimization.averages.items()}
             if self.main:
-                save_checkpoint(target / "best.pt", self.whole_state(weights, averages))
-                link(target / "best.pt", folder / "best.pt")
+                self.save_checkpoint(target / "best.pt", self.whole_state(weights, averages))
+                link(target / "best.pt", self.folder / "best.pt")
 
     def whole_state(self, weights: dict[str, Any], averages: dict[str, Any]) -> dict[str, Any]:
         """Return the state with these weights and averages, and without AdamW's moments."""
         state = self.state_dict()
-        optimization = {**state["optimization"], "averages": averages}
-        del optimization["adamw"]
-        return {**state, "model": weights, "optimization": optimization}
+        own = {key: value for key, value in state["optimization"].items() if not isinstance(value, dict)}
+        return {**state, "model": weights, "optimization": {**own, "averages": averages}}
 
     def complete(self) -> None:
         """Wait until the checkpoint that is being written is whole, and call it last.pt."""
@@ -134,13 +126,10 @@ class Trainer(distributed.Trainer):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a checkpoint was written, by any number of processes."""
-        pieces = self.pieces(state["trainer"]["step"])
+        pieces = self.pieces()
         state_dict_loader.load(pieces, checkpoint_id=state["path"])
-        if "optimizer" in pieces:
-            set_optimizer_state_dict(self.model, self.optimization.adamw, pieces["optimizer"])
-        optimization = {"adamw": self.optimization.adamw.state_dict(), "averages": pieces["averages"]}
-        parts = {"model": pieces["model"], "optimization": {**state["optimization"], **optimization}}
-        super().load_state_dict({**state, **parts})
+        optimization = {**state["optimization"], **pieces["optimization"]}
+        super().load_state_dict({**state, "model": pieces["model"], "optimization": optimization})
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:

@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 logger = logging.getLogger(__name__)
-State = dict[str, Any]
 FORMAT_VERSION = 2
 PARTS = {"format_version", "config", "model", "optimization", "scaler", "trainer", "carries", "recent", "rng"}
 fcntl = import_module("fcntl") if os.name == "posix" else None  # elsewhere nothing is locked
@@ -59,8 +58,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file for people and programs; it replaces the old one in one move."""
-    temporary = path.with_suffix(".tmp")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    temporary, now = path.with_suffix(".tmp"), datetime.now(UTC).isoformat(timespec="seconds")
     temporary.write_text(json.dumps({"written": now, **values}, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
 
@@ -90,14 +88,14 @@ def seed_everything(seed: int) -> None:
 class Journal:
     """One line of JSON a measurement; a progress bar where a person watches."""
 
-    def __init__(self, folder: Path, num_steps: int, *, resume_at: int | None = None) -> None:
-        self.folder, self.path, self.num_steps = folder, folder / "metrics.jsonl", num_steps
-        self.started = time.perf_counter()
-        if resume_at is not None:
-            kept = [json.dumps(line) + "\n" for line in read_journal(folder) if line["step"] <= resume_at]
+    def __init__(self, folder: Path, num_steps: int, *, resume_at: int = 0, quiet: bool = False) -> None:
+        self.path, self.num_steps, self.started = folder / "metrics.jsonl", num_steps, time.perf_counter()
+        kept = [json.dumps(line) + "\n" for line in read_journal(folder) if line["step"] <= resume_at]
+        if not quiet:
             self.path.write_text("".join(kept), encoding="utf-8")
-        self.bar = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
-        self.task = self.bar.add_task("training", total=num_steps, completed=resume_at or 0)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())  # rich loads 8 MB more for columns of text
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty())
+        self.task = self.bar.add_task("training", total=num_steps, completed=resume_at)
 
     def write(self, step: int, split: str, values: Mapping[str, Any]) -> None:
         """Add a line and say it; figures are rounded to what float32 holds."""
@@ -118,17 +116,18 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def migrate_1(state: State) -> State:
-    """Format 1 held one carry, and nothing of what was measured after the last line of the journal."""
-    trainer = {key: state["trainer"][key] for key in ("step", "waited", "best")} | {"skipped": 0}
-    rng = [state["rng"], *state["cuda_rng"]]
-    return {**state, "trainer": trainer, "carries": [state["carry"]], "recent": {}, "rng": rng}
+def migrate_1(state: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 held torch.optim.AdamW, by numbers of parameters."""
+    adamw, keys = state["optimization"]["adamw"], {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq", "counts": "step"}
+    names = {n: name for g in adamw["param_groups"] for n, name in zip(g["params"], g["param_names"], strict=True)}
+    moments = {new: {name: adamw["state"][n][old] for n, name in names.items()} for new, old in keys.items()}
+    return {**state, "optimization": {**state["optimization"], **moments}}
 
 
-MIGRATIONS: dict[int, Callable[[State], State]] = {1: migrate_1}  # from a format to the next
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: migrate_1}  # from a format to the next
 
 
-def save_checkpoint(path: Path, state: State, *, best: bool = False) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], *, best: bool = False) -> None:
     """Write a checkpoint beside its place, flush, then move it there; the old one is previous.pt, this one best.pt."""
     temporary = path.with_suffix(".tmp")
     try:
@@ -163,12 +162,12 @@ def link(path: Path, name: Path) -> None:
     temporary.unlink(missing_ok=True)  # a move between two names of one file moves nothing
 
 
-def load_checkpoint(path: Path) -> State:
+def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU, without running code; OSError if damaged, ValueError if its format is unknown."""
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-        state: State = dict(torch.load(path, map_location="cpu", weights_only=True))
+        state: dict[str, Any] = dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # noqa: BLE001 (whatever a foreign file makes torch raise, it is damaged)
         broken = type(error).__name__
     if broken:

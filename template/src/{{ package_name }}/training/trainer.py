@@ -5,9 +5,9 @@ import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
-from functools import partial
 from math import isfinite
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import torch
@@ -15,15 +15,15 @@ from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from ..types import STRICT, Batch, Carry, Measurement, StepOutput, half, map_carry
+from ..types import HALVES, STRICT, Batch, Carry, Measurement, StepOutput, map_carry
 from .device import choose_device, memory_errors, recompute, signals
 from .optimizer import OptimConfig
-from .storage import Journal, load_checkpoint, save_checkpoint
 
 logger = logging.getLogger(__name__)
 MOST_SKIPPED = 10  # updates in a row that `nonfinite: skip` leaves out before it gives up
 STATEFUL = ("model", "optimization", "scaler")
 Evaluate = Callable[[nn.Module], Measurement]
+Write = Callable[..., None]  # a line of the journal: step, split, values; a checkpoint: path, state, best
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -59,7 +59,7 @@ class Trainer:
     best: float | None = None
     saved = -1  # the step of last.pt
     main = True  # whether this process writes to the run folder; of several, one does
-    read = staticmethod(load_checkpoint)
+    read: Callable[[Path], dict[str, Any]] | None = None  # of its checkpoints, if they are not ordinary ones
     share = staticmethod(lambda make, _: make())  # the run folder, for all processes; the second has to be equal in all
 
     def __init__(
@@ -80,19 +80,20 @@ class Trainer:
         self.recent = defaultdict[str, list[Tensor]](list)  # measured since the last line of the journal
         self.rows: list[list[Tensor]] = []  # the row numbers of the batches behind it
 
-    def fit(self, batches: Iterable[Batch], journal: Journal) -> None:
+    def fit(self, batches: Iterable[Batch], folder: Path, write: Write, save: Write) -> None:
         """Train until the budget, the patience or a signal ends it; all is saved, also where the surroundings fail."""
+        self.folder, self.write, self.save_checkpoint = folder, write, save
         self.model.train()
-        with journal.bar, signals() as self.heard:
+        with signals() as self.heard:
             try:
-                self.save(journal.folder)
+                self.save()
                 for group in self.fetch(batches):
                     self.update(group)
-                    self.after_step(journal)
+                    self.after_step()
             except OSError:  # the surroundings failed, and not in the middle of an update
-                self.save(journal.folder)
+                self.save()
                 raise
-            self.save(journal.folder)
+            self.save()
 
     def fetch(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, ...]]:
         """Pass on the batches of one update after the other until the run ends; raises OSError where the data fail."""
@@ -147,23 +148,23 @@ class Trainer:
 
     def divide(self, batches: tuple[Batch, ...]) -> None:
         """Let the rows take turns in twice as many parts from now on; raises MemoryError where they are too few."""
-        self.optimization.adamw.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         count, rows = 2 * len(self.carries), min(len(batch.index) for batch in batches)
         if count > rows:
             raise MemoryError(f"out of memory in step {self.step + 1} with one row at a time; make the model smaller")
-        self.carries = [map_carry(carry, partial(half, number)) for carry in self.carries for number in (0, 1)]
+        self.carries = [map_carry(carry, half) for carry in self.carries for half in HALVES]
         logger.warning("out of memory: from now on the %d rows of a batch take turns in %d parts", rows, count)
 
-    def after_step(self, journal: Journal) -> None:
+    def after_step(self) -> None:
         """Log, evaluate and save when it is time."""
         log = self.step % self.config.log_every == 0
         measure = self.step % self.config.eval_every == 0 or self.step == self.config.steps
         if log or measure or self.config.nonfinite == "raise":
-            self.look(journal, log=log or measure)
+            self.look(log=log or measure)
         if measure:
-            self.save(journal.folder, best=self.measure(journal))
+            self.save(best=self.measure())
 
-    def look(self, journal: Journal, *, log: bool) -> None:
+    def look(self, *, log: bool) -> None:
         """Read what was measured since the last line, act on what is not finite, write the next line."""
         values = {name: torch.stack(recent).tolist() for name, recent in self.recent.items()}
         losses = values["loss"]
@@ -173,18 +174,17 @@ class Trainer:
             if self.skipped:
                 what = f"loss {loss}, gradient norm {norm}"
                 rows = [index.tolist() for group in self.rows[back:][:1] for index in group]
-                journal.write(self.step + back + 1, "nonfinite", {"what": what, "rows": rows})
+                self.write(self.step + back + 1, "nonfinite", {"what": what, "rows": rows})
                 if self.config.nonfinite != "skip" or self.skipped > MOST_SKIPPED:
-                    where = f"metrics.jsonl in {journal.folder} has its rows, last.pt the weights before it"
+                    where = f"metrics.jsonl in {self.folder} has its rows, last.pt the weights before it"
                     raise FloatingPointError(f"step {self.step + back + 1}: {what}; {where}; try a lower --optim.lr")
         if log:
             self.recent.clear()
             self.rows.clear()
-            finite = {name: [*filter(isfinite, kept)] for name, kept in values.items()}
-            means = {name: sum(kept) / len(kept) for name, kept in finite.items() if kept}
-            journal.write(self.step, "train", means | {"lr": self.optimization.lr})
+            means = {name: fmean(kept) for name, each in values.items() if (kept := [*filter(isfinite, each)])}
+            self.write(self.step, "train", means | {"lr": self.optimization.lr})
 
-    def measure(self, journal: Journal) -> bool:
+    def measure(self) -> bool:
         """Evaluate the (averaged) weights; return whether they are the best so far."""
         self.optimization.swap_averages()
         try:
@@ -193,20 +193,19 @@ class Trainer:
         finally:
             self.optimization.swap_averages()
         self.model.train()
-        journal.write(self.step, "val", measurement.metrics)
-        if measurement.beats(self.best):
-            self.best, self.waited = measurement.value, 0
-        else:
-            self.waited += 1
-            self.optimization.stagnated(self.waited)
-        return self.waited == 0
+        self.write(self.step, "val", measurement.metrics)
+        value, best = measurement.value, self.best
+        better = best is None or (value > best if measurement.higher_is_better else value < best)
+        self.best, self.waited = (value, 0) if better else (best, self.waited + 1)
+        self.optimization.stagnated(self.waited)
+        return better
 
-    def save(self, folder: Path, *, best: bool = False) -> None:
+    def save(self, *, best: bool = False) -> None:
         """Write last.pt if it is not there yet, and best.pt; weights that are not finite are never written."""
-        if not torch.nn.utils.get_total_norm(self.model.parameters()).isfinite():
+        if not isfinite(sum(parameter.sum().item() for parameter in self.model.parameters())):
             raise FloatingPointError(f"a weight is no longer finite in step {self.step}; last.pt is from before")
         if self.saved != self.step:
-            save_checkpoint(folder / "last.pt", self.state_dict(), best=best)
+            self.save_checkpoint(self.folder / "last.pt", self.state_dict(), best=best)
             self.saved = self.step
 
     def state_dict(self) -> dict[str, Any]:
