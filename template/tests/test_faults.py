@@ -509,6 +509,27 @@ def test_a_corrupt_record_is_named(workers: str, monkeypatch: pytest.MonkeyPatch
     assert load_checkpoint(RUN / "last.pt")["trainer"]["step"] == int(step)
 
 
+@pytest.mark.parametrize(("change", "named"), [("shape", "[64, 8, 7]"), ("dtype", "torch.float64")])
+def test_a_batch_unlike_those_before_is_named(change: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = Digits.__getitem__
+
+    def another(self: Digits, key: tuple[Tensor, int]) -> Batch:
+        batch = item(self, key)
+        if len(self) < 1000 or 100 not in key[0]:
+            return batch
+        inputs = batch.inputs[..., :-1] if change == "shape" else batch.inputs.double()
+        return Batch(inputs, batch.targets, batch.index)
+
+    monkeypatch.setattr(Digits, "__getitem__", another)
+    status, said = train("--train.steps", "40")
+    assert status == 4
+    [error] = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert error.startswith("error: a batch is unlike those before: inputs ")
+    assert named in error
+    assert " 100, " in error
+    assert load_checkpoint(RUN / "last.pt")["trainer"]["step"] > 0
+
+
 def digits(count: int) -> Digits:
     return Digits(torch.rand(count, 8, 8), torch.arange(count) % 10, 0)
 

@@ -80,8 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         command = options.pop("command")
         function = import_module(OTHERS[command], __package__).main if command in OTHERS else getattr(run, command)
-        result = function(**options)
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        sys.stdout.write(json.dumps(function(**options), indent=2) + "\n")
         sys.stdout.flush()
     except tuple(STATUSES) as error:
         logging.getLogger(__package__).error("error: %s", " ".join(str(error).split()) or "interrupted")

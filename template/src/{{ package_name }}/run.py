@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .config import DEFAULT_PRESET, Config, differences, from_dict, load, save, to_dict
 from .data.loader import read_manifest, train_batches, verify
@@ -118,7 +118,7 @@ def checkpoint_path(run: Path, name: str) -> Path:
 
 def init_weights(model: nn.Module, state: Record) -> None:
     """Copy the weights of a checkpoint whose names and shapes agree; say which did not."""
-    given, wanted = weights(state), model.state_dict()
+    given, wanted = {**state["model"], **state["optimization"]["averages"]}, model.state_dict()
     fitting = {n: v for n, v in given.items() if n in wanted and v.shape == wanted[n].shape}
     if not fitting:
         raise ValueError("--init-from: no weight of that checkpoint fits this model")
@@ -127,18 +127,13 @@ def init_weights(model: nn.Module, state: Record) -> None:
     logger.info("began with %d of %d weights; at random: %s", len(fitting), len(wanted), missing)
 
 
-def weights(state: Record) -> dict[str, Tensor]:
-    """Return the weights that a checkpoint's run evaluates: averaged where it averages."""
-    return {**state["model"], **state["optimization"]["averages"]}
-
-
 def open_run(run: Path) -> tuple[Config, nn.Module, Path]:
     """Return a run's config, its model with the best weights on the CPU, and their checkpoint."""
     path = checkpoint_path(run, "best.pt")
     state = storage.load_checkpoint(path)
     config = from_dict(state["config"])
     model = config.model.build()
-    model.load_state_dict(weights(state))
+    model.load_state_dict({**state["model"], **state["optimization"]["averages"]})
     return config, model.eval(), path
 
 

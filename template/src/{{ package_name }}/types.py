@@ -40,8 +40,7 @@ class Batch:
 
     def split(self, count: int) -> "list[Batch]":
         """Return the rows in `count` parts, a power of 2, by halving again and again."""
-        halves = map(self.map, HALVES) if count > 1 else ()
-        return [part for rows in halves for part in rows.split(count // 2)] or [self]
+        return [part for half in map(self.map, HALVES) for part in half.split(count // 2)] if count > 1 else [self]
 
 
 @dataclass(slots=True)

@@ -24,7 +24,6 @@ NUM_BINS, LINEAR_STEPS = 10, 300  # of the calibration error; of the linear base
 # The page's brackets are its own, so that a template of this project can hold it.
 PAGE = jinja2.Environment("[%", "%]", "[[", "]]", "[#", "#]", autoescape=True, undefined=jinja2.StrictUndefined)
 STYLE: dict[Any, Any] = {"axes.grid": True, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False}
-TRAIN, HELD_OUT = "#8b8d98", "#0d74ce"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -124,7 +123,7 @@ def curves(journal: list[dict[str, Any]]) -> str:
     mpl.rcParams.update({**STYLE, "svg.hashsalt": "report"})
     figure = Figure(figsize=(9, 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for split, style in (("train", {"color": TRAIN}), ("val", {"color": HELD_OUT, "marker": "."})):
+        for split, style in (("train", {"color": "#8b8d98"}), ("val", {"color": "#0d74ce", "marker": "."})):
             lines = [line for line in journal if line["split"] == split and name in line]
             axes.plot([line["step"] for line in lines], [line[name] for line in lines], label=split, **style)
         axes.set(xlabel="step", ylabel=name, yscale="log" if name == "loss" else "linear")

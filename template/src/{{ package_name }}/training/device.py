@@ -4,11 +4,12 @@ import ctypes
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from math import isqrt
 from threading import current_thread, main_thread
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,12 +49,18 @@ def recompute(module: nn.Module) -> None:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Raise MemoryError for what torch raises on any device where memory ran out."""
+def batch_errors(batches: Iterable[Any] = (), usual: Any = None) -> Iterator[None]:
+    """Raise MemoryError for what torch raises where memory ran out, OSError where a batch is unlike a usual one."""
     try:
         yield
     except RuntimeError as error:
         if "out of memory" not in str(error) and "allocate memory" not in str(error):
+            for batch in batches:
+                what = f"inputs {batch.inputs.dtype} {[*batch.inputs.shape]}, rows {batch.index.tolist()}"
+                kinds = [(rows.inputs.dtype, rows.inputs.shape[1:]) for rows in (batch, usual or batch)]
+                if kinds[0] != kinds[1]:
+                    raise OSError(f"a batch is unlike those before: {what}: {error}") from error
+                error.add_note(what)
             raise
         raise MemoryError("out of memory; lower --data.batch-size, or try --train.recompute") from error
 

@@ -76,8 +76,7 @@ class Optimization:
     def __init__(self, config: OptimConfig, model: nn.Module, num_steps: int) -> None:
         self.config, self.num_steps, self.num_updates, self.plateau_scale = config, num_steps, 0, 1.0
         self.param_groups = parameter_groups(config, model)
-        pairs = (pair for group in self.param_groups for pair in zip(group["names"], group["params"], strict=True))
-        self.params: dict[str, Tensor] = dict(pairs)
+        self.params = {n: p for g in self.param_groups for n, p in zip(g["names"], g["params"], strict=True)}
         self.exp_avg, self.exp_avg_sq = ({n: torch.zeros_like(p) for n, p in self.params.items()} for _ in range(2))
         self.counts = {n: torch.zeros((), device=p.device) for n, p in self.params.items()}
         self.averages = {n: p.detach().clone() for n, p in self.params.items()} if config.ema_decay else {}

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..types import HALVES, STRICT, Batch, Carry, Measurement, StepOutput, map_carry
-from .device import choose_device, memory_errors, recompute, signals
+from .device import batch_errors, choose_device, recompute, signals
 from .optimizer import OptimConfig
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Trainer:
     step = waited = skipped = 0  # updates; evaluations without a better value; updates in a row that were not finite
     best: float | None = None
     saved = -1  # the step of last.pt
+    usual: Batch | None = None  # the last batch
     main = True  # whether this process writes to the run folder; of several, one does
     read: Callable[[Path], dict[str, Any]] | None = None  # of its checkpoints, if they are not ordinary ones
     share = staticmethod(lambda make, _: make())  # the run folder, for all processes; the second has to be equal in all
@@ -114,11 +115,11 @@ class Trainer:
     def update(self, batches: tuple[Batch, ...]) -> None:
         """Change the weights once, by the gradient of the mean loss over these batches."""
         while True:
-            with suppress(MemoryError), memory_errors():
+            with suppress(MemoryError), batch_errors(batches, self.usual):
                 loss, self.carries = self.backward(batches)
                 break
             self.divide(batches)  # not inside: an error that is being handled keeps its tensors alive
-        self.step += 1
+        self.step, self.usual = self.step + 1, batches[0]
         guard = self.config.nonfinite != "stop"
         layers = self.config.monitor_layers and self.step % self.config.log_every == 0
         for name, value in {"loss": loss, **self.optimization.step(self.scaler, guard=guard, layers=layers)}.items():
@@ -188,7 +189,7 @@ class Trainer:
         """Evaluate the (averaged) weights; return whether they are the best so far."""
         self.optimization.swap_averages()
         try:
-            with memory_errors():
+            with batch_errors():
                 measurement = self.evaluate(self.model)
         finally:
             self.optimization.swap_averages()
