@@ -29,7 +29,7 @@ from benchmarks.peers.jobs import Job
 
 CONTENDERS = (
     Contender("bare loop, fastest", "bare:fast", "plain"),
-    Contender("bare loop, kernels by hand", "bare:kernels", "plain"),
+    Contender("bare loop, the kernel by hand", "bare:kernels", "plain"),
     Contender("**ours**: bar, log, guard", "ours:plain", "plain"),
     Contender("**ours**: these and checkpoints", "ours:saving", "plain"),
     Contender("ignite", "ignite:engine", "plain", "ignite"),
@@ -76,6 +76,17 @@ def table(job: Job, entries: Entries) -> list[str]:
     rows = [line(entry, entries) for entry in entries.values()]
     title = f"### {job.name}: {job.steps} updates of {job.batch_size} rows a round, {job.rounds} rounds a process"
     return [title, "", HEAD, row(["---", "---", *["---:"] * (HEAD.count("|") - 3)]), *rows, ""]
+
+
+def summary(asked: list[Job], found: dict[str, Entries]) -> list[str]:
+    """Return the table that the README shows: speeds beside the fastest loop that does the same work."""
+    head = ["updates a second of CPU time, beside the same work by hand", *(job.name for job in asked)]
+    rows = [row(head), row(["---", *["---:"] * len(asked)])]
+    for place, entry in found[asked[0].name].items():
+        same, name = SAME[entry.contender.work], f"{entry.contender.name} ({entry.contender.work})"
+        speeds = (figures.speed(entries[place], entries[same]) for entries in found.values())
+        rows += [row([name, *(f"{speed.value:.2f}" for speed in speeds)])] * (place != same)
+    return [*rows, ""]
 
 
 def reading() -> tuple[list[str], list[Verdict]]:
@@ -140,6 +151,7 @@ def main() -> int:
     found = compete(asked, chosen(given.peers))
     loaders, verdicts = reading()
     print(f"{os.cpu_count()} cores, one thread each, torch {torch.__version__}.\n")
+    print("\n".join(summary(asked, found)))
     for job in asked:
         print("\n".join(table(job, found[job.name])))
     verdicts = [verdict for job in asked for verdict in figures.verdicts(job.name, found[job.name])] + verdicts

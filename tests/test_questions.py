@@ -76,6 +76,7 @@ REFUSED = [
     ("torch_index", "cu999", "is not in"),
     ("task", "alchemy", "is not in"),
     ("scope", "huge", "is not in"),
+    ("tracker", "huge", "is not in"),
     ("ci", "jenkins", "is not in"),
 ]
 

@@ -32,7 +32,14 @@ from my_project.evaluation import classification
 from my_project.training import storage
 from my_project.training.device import choose_device
 from my_project.training.optimizer import Optimization
-from my_project.training.storage import PARTS, describe_run, load_checkpoint, read_journal, save_checkpoint, write_json
+from my_project.training.storage import (
+    PARTS,
+    describe_run,
+    load_checkpoint,
+    read_journal,
+    save_checkpoint,
+    write_json,
+)
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry, StepOutput
 

@@ -23,9 +23,8 @@ from .types import UNKNOWN, Batch, Split
 
 logger = logging.getLogger(__name__)
 Record = dict[str, Any]
-MAY_DIFFER = {f"train.{name}" for name in ("steps", "out", "device", "log_every", "eval_every", "patience", "engine")}
-MAY_DIFFER |= {"train.monitor_layers", "train.compile", "data.workers", "data.folder", "evaluation.target"}
-MAY_DIFFER |= {"evaluation.max_gap", "evaluation.num_worst"}  # what a resumed run may change; the rest makes weights
+LOOSE = ("steps", "out", "device", "log_every", "eval_every", "patience", "engine", "monitor_layers", "compile")
+MAY_DIFFER = (*(f"train.{name}" for name in LOOSE), "data.workers", "data.folder", "evaluation.")  # in a resumed run
 
 
 def train(
@@ -95,7 +94,7 @@ def begin(trainer: Trainer, last: Path, config: Config, manifest: Record) -> sto
         changed = differences(from_dict(state["config"]), config)
         old, new = before["data"]["files"], manifest["data"]["files"]
         changed |= {f"data file {name}": (old.get(name), new[name]) for name in new if old.get(name) != new[name]}
-        wrong = {name: pair for name, pair in changed.items() if name not in MAY_DIFFER}
+        wrong = {name: pair for name, pair in changed.items() if not name.startswith(MAY_DIFFER)}
         if lines := [f"another {name}: the run has {a!r}, given {b!r}" for name, (a, b) in wrong.items()]:
             raise ValueError(f"cannot resume with {'; '.join(lines)}")
         if before["code"] != manifest["code"]:

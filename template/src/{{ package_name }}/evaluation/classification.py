@@ -21,7 +21,6 @@ from ..training.storage import read_journal
 from ..types import STRICT, Measurement
 
 NUM_BINS, LINEAR_STEPS = 10, 300  # of the calibration error; of the linear baseline
-# The page's brackets are its own, so that a template of this project can hold it.
 PAGE = jinja2.Environment("[%", "%]", "[[", "]]", "[#", "#]", autoescape=True, undefined=jinja2.StrictUndefined)
 STYLE: dict[Any, Any] = {"axes.grid": True, "grid.alpha": 0.25, "axes.spines.top": False, "axes.spines.right": False}
 

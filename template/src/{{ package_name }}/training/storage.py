@@ -28,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 logger = logging.getLogger(__name__)
 FORMAT_VERSION = 2
 PARTS = {"format_version", "config", "model", "optimization", "scaler", "trainer", "carries", "recent", "rng"}
+TRACKERS = [import_module(f".{f.stem}", __package__).track for f in Path(__file__).parent.glob("track_*.py")]
 fcntl = import_module("fcntl") if os.name == "posix" else None  # elsewhere nothing is locked
 
 
@@ -104,6 +105,8 @@ class Journal:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**line, **values, **figures}) + "\n")
         self.bar.update(self.task, completed=step)
+        for track in TRACKERS:
+            track(self.path.parent, {**line, **values})
         shown = "  ".join(f"{key} {value:.4g}" for key, value in figures.items() if "/" not in key)
         level = logging.DEBUG if split == "train" else logging.INFO
         logger.log(level, "step %d of %d  %s  %s", step, self.num_steps, split, shown or values.get("what"))
