@@ -55,8 +55,10 @@ def main() -> None:
         "licence": "CC BY 4.0",
         "licence_url": "https://creativecommons.org/licenses/by/4.0/legalcode",
         "changes": "split into train, validation and test; stored as uint8",
-        "inputs": {"shape": [8, 8], "dtype": "uint8", "minimum": 0, "maximum": 16},
-        "targets": {"dtype": "uint8", "classes": 10},
+        "arrays": {
+            "inputs": {"shape": [8, 8], "dtype": "uint8", "minimum": 0, "maximum": 16},
+            "targets": {"shape": [], "dtype": "uint8", "minimum": 0, "maximum": 9},
+        },
         "preprocessing": "pixels divided by 16, the sensor's range; nothing is fitted",
         "split": {"seed": SPLIT_SEED, "method": "stratified by class", "fractions": FRACTIONS},
         "rows": {name: len(rows[name]) for name in FRACTIONS},

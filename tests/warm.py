@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-LIBRARIES = ["matplotlib.figure", "mypy.api", "pydantic", "pytest", "rich.progress", "torchmetrics"]
+LIBRARIES = ["mypy.api", "pydantic", "pytest", "rich.progress", "torchmetrics"]
 
 
 def preload() -> None:

@@ -47,7 +47,7 @@ def resume(out: str, _: dict[str, object], changes: dict[str, object]) -> list[s
 def warm() -> None:
     """Import what a run needs, so that it need not."""
     importlib.import_module("torch").set_num_threads(1)
-    for name in ("torch._dynamo", "torchmetrics.functional.classification", "matplotlib.backends.backend_svg"):
+    for name in ("torch._dynamo", "torchmetrics.functional.classification"):
         importlib.import_module(name)
     importlib.import_module("my_project.config").describe_options()
     for name in ("run", "evaluation.classification", "__main__"):

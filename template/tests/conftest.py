@@ -10,6 +10,7 @@ import torch
 from my_project import config as configs
 from my_project import run as commands
 from my_project.config import Config
+from my_project.training import storage
 
 SMALL = {"train.steps": 20, "train.eval_every": 10, "train.log_every": 5, "optim.warmup_steps": 5}
 
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)
+    storage.TRACKERS.clear()  # only their own tests tell them anything
 
 
 @pytest.fixture(autouse=True)

@@ -83,7 +83,7 @@ def test_a_test_image_in_the_training_split_is_found(copied: Path) -> None:
     ("key", "value", "problem"),
     [
         ("val_inputs", np.zeros((3, 8, 8), np.uint8), "val: inputs are (3, 8, 8)"),
-        ("val_targets", np.zeros(270, np.uint8), "val: targets are not the classes 0 to 9"),
+        ("val_targets", np.full(270, 10, np.uint8), "val: targets leave 0 to 9"),
         ("val_targets", np.zeros(3, np.uint8), "val: targets are (3,)"),
         ("val_inputs", np.full((270, 8, 8), 17, np.uint8), "val: inputs leave 0 to 16"),
         ("val_inputs", np.zeros((270, 8, 8), np.float32), "val: inputs are float32"),

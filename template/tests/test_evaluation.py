@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from my_project import run as commands
 from my_project.evaluation import classification
-from my_project.evaluation.classification import EvaluationConfig
+from my_project.evaluation.report import EvaluationConfig
 from my_project.types import Batch, Carry, StepOutput
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "digit.csv"
@@ -46,7 +47,7 @@ class Echo(nn.Module):
 def measured(logits: Tensor, targets: list[int]) -> dict[str, Any]:
     rows = Rows(logits, torch.tensor(targets))
     labels = [chr(ord("a") + number) for number in range(logits.shape[1])]
-    return dict(classification.measure_fully(Echo(), rows, labels, 5).metrics)
+    return dict(classification.measure_fully(Echo(), rows, SimpleNamespace(labels=labels)).metrics)
 
 
 def test_figures_equal_those_counted_by_hand() -> None:
@@ -97,7 +98,10 @@ def test_batches_of_any_size_give_the_same_answers() -> None:
 def test_baselines_are_the_most_frequent_class_and_a_line() -> None:
     inputs = torch.tensor([[-2.0], [-1.0], [1.0], [2.0], [3.0]])
     rows = Rows(inputs, (inputs[:, 0] > 0).long())
-    assert classification.baselines(rows, rows, 2) == {"majority": pytest.approx(0.6), "linear": 1.0}
+    assert classification.baselines(rows, rows, SimpleNamespace(labels="01")) == {
+        "majority": pytest.approx(0.6),
+        "linear": 1.0,
+    }
 
 
 def test_a_short_run_beats_both_baselines_clearly(trained: Path) -> None:
@@ -118,8 +122,19 @@ def test_a_short_run_beats_both_baselines_clearly(trained: Path) -> None:
     ],
 )
 def test_the_gate_names_each_demand_that_is_missed(values: dict[str, Any], failures: int) -> None:
-    record = {"primary": "accuracy", "value": 0.9, "gap": 0.01, "baselines": {"majority": 0.1, "linear": 0.8}} | values
+    figures = {"primary": "accuracy", "value": 0.9, "gap": 0.01, "higher_is_better": True}
+    record = {**figures, "baselines": {"majority": 0.1, "linear": 0.8}, **values}
     assert len(EvaluationConfig(target=0.85).failures(record)) == failures
+
+
+def test_where_lower_is_better_a_gate_looks_downwards() -> None:
+    figures = {"primary": "rmse", "value": 2.0, "gap": 0.01, "higher_is_better": False, "baselines": {"mean": 3.0}}
+    assert EvaluationConfig().failures(figures) == []
+    assert EvaluationConfig(target=0.0).failures(figures) == ["rmse 2.0000 misses the target 0.0"]
+    assert EvaluationConfig(target=2.5).failures({**figures, "value": 3.5}) == [
+        "rmse 3.5000 misses the target 2.5",
+        "rmse 3.5000 does not beat the mean baseline 3.0000",
+    ]
 
 
 def test_the_test_split_opens_once_for_each_checkpoint(trained: Path, workspace: Path) -> None:
@@ -167,7 +182,7 @@ def test_the_report_is_one_file_with_the_figures_of_the_evaluation(trained: Path
     for figure in (record["value"], record["metrics"]["macro_f1"], *record["baselines"].values()):
         assert f"<b>{figure:.4f}</b>" in page
     assert page.count("<figcaption>") == len(record["metrics"]["worst"])
-    assert page.count('<svg class="figure"') == 2
+    assert page.count('<svg class="figure"') == 3  # two curves and the calibration
     assert not re.findall(r"""(?:src|href)=["'](?!#)""", page)
     assert "[[" not in page
 

@@ -13,7 +13,7 @@ from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from .data.loader import DataConfig
-from .evaluation.classification import EvaluationConfig
+from .evaluation.report import EvaluationConfig
 from .training.optimizer import OptimConfig
 from .training.trainer import TrainConfig
 from .types import STRICT

@@ -11,15 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from .config import DEFAULT_PRESET, Config, differences, from_dict, load, save, to_dict
 from .data.loader import read_manifest, train_batches, verify
-from .evaluation import classification
+from .evaluation.report import write_report
 from .training import storage
 from .training.trainer import Trainer
-from .types import UNKNOWN, Batch, Split
+from .types import Split
 
 logger = logging.getLogger(__name__)
 Record = dict[str, Any]
@@ -59,7 +58,7 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
     model = config.model.build()
     if init_from:
         init_weights(model, storage.load_checkpoint(checkpoint_path(init_from, "best.pt")))
-    parts = (model, config.optim, lambda m: classification.measure(m, held_out), to_dict(config))
+    parts = (model, config.optim, lambda m: task(config).measure(m, held_out), to_dict(config))
     trainer = engine(config.train.engine)(config.train, *parts)
     manifest = storage.describe_run(read_manifest(config.data.root), config.train.seed)
     old = checkpoint_path(resume, "last.pt") if resume else None
@@ -84,6 +83,11 @@ def engine(name: str) -> type[Trainer]:
         return cast("type[Trainer]", import_module(f".training.{name}", __package__).Trainer)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ValueError(f"train.engine: got '{name}', want a file in training/ with a Trainer ({error})") from error
+
+
+def task(config: Config) -> Any:
+    """Return what evaluates the task of a config's data: the file of that name in `evaluation`."""
+    return import_module(f".evaluation.{config.data.task}", __package__)
 
 
 def begin(trainer: Trainer, last: Path, config: Config, manifest: Record) -> storage.Journal:
@@ -146,11 +150,11 @@ def evaluate(run: Path, *, split: Split = "val", final: bool = False, gate: bool
     receipts = [opened, *opened.pop("earlier", [])] if opened else []
     if checksum.hexdigest() in {receipt["checkpoint_sha256"] for receipt in receipts}:
         raise ValueError(f"{target} has the receipt of this checkpoint: the test split was opened for it already")
-    train_split, data, labels = config.data.build("train"), config.data.build(split), config.data.labels
-    full = classification.measure_fully(model, data, labels, config.evaluation.num_worst)
-    before = classification.measure(model, train_split).value
+    train_split, data, figures = config.data.build("train"), config.data.build(split), task(config)
+    full = figures.measure_fully(model, data, config.data)
+    before = figures.measure(model, train_split).value
     gap = before - full.value if full.higher_is_better else full.value - before
-    bars = classification.baselines(train_split, data, len(labels))
+    bars = figures.baselines(train_split, data, config.data)
     record = {"split": split, **asdict(full), "train_value": before, "gap": gap, "baselines": bars}
     record |= {"checkpoint": path.name, "checkpoint_sha256": checksum.hexdigest()}
     storage.write_json(target, record | ({"earlier": receipts} if receipts else {}))
@@ -162,14 +166,10 @@ def evaluate(run: Path, *, split: Split = "val", final: bool = False, gate: bool
     return {key: value for key, value in record.items() if key != "metrics"}
 
 
-def predict(run: Path, path: Path) -> list[Record]:
-    """Return the label and all probabilities for each row of a file of the user's."""
+def predict(run: Path, path: Path) -> Any:
+    """Return the answers to a file of the user's."""
     config, model, _ = open_run(run)
-    inputs, labels, index = (values := config.data.read(path)), config.data.labels, torch.arange(len(values))
-    with torch.inference_mode():
-        rows = model(Batch(inputs, torch.full_like(index, UNKNOWN), index), None).outputs.softmax(1)
-    answers = [(labels[max(range(len(row)), key=row.__getitem__)], row) for row in rows.tolist()]
-    return [{"label": label, "probabilities": dict(zip(labels, row, strict=True))} for label, row in answers]
+    return task(config).answers(model, config.data, path)
 
 
 def report(run: Path) -> str:
@@ -177,10 +177,9 @@ def report(run: Path) -> str:
     folder = checkpoint_path(run, "best.pt").parent
     if not (folder / "evaluation.json").exists():
         evaluate(run)
-    record = json.loads((folder / "evaluation.json").read_text("utf-8"))
-    images = load(folder / "config.yaml").data.build(record["split"]).inputs
-    worst = images[[error["row"] for error in record["metrics"]["worst"]]]
-    return str(classification.write_report(folder, record, worst))
+    record, config = json.loads((folder / "evaluation.json").read_text("utf-8")), load(folder / "config.yaml")
+    pictures = task(config).pictures(config.data.build(record["split"]), record["metrics"])
+    return str(write_report(folder, record, {**pictures, "task": config.data.task, "config": to_dict(config)}))
 
 
 def data(action: str = "verify", folder: Path | None = None) -> Record:

@@ -19,7 +19,7 @@ SIZE, BRIGHTEST = 8, 16  # pixels are divided by the sensor's range: nothing is 
 class DigitsConfig:
     """Settings of the digits."""
 
-    labels = tuple("0123456789")
+    task, labels = "classification", tuple("0123456789")
     kind: Literal["digits"] = "digits"
     folder: str = ""  # folder with digits.npz, digits_test.npz and manifest.json; empty: the package's own
     batch_size: PositiveInt = 64

@@ -90,14 +90,14 @@ def verify(root: Path) -> list[str]:
 
 def check_split(split: str, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> list[str]:
     """Compare one split's arrays with the manifest's schema and row counts."""
-    inputs, targets = arrays[f"{split}_inputs"], arrays[f"{split}_targets"]
-    rows, schema, classes = manifest["rows"][split], manifest["inputs"], manifest["targets"]["classes"]
-    low, high = schema["minimum"], schema["maximum"]
-    checks = {
-        f"inputs are {inputs.shape}, want {(rows, *schema['shape'])}": inputs.shape == (rows, *schema["shape"]),
-        f"targets are {targets.shape}, want {(rows,)}": targets.shape == (rows,),
-        f"inputs are {inputs.dtype}, want {schema['dtype']}": inputs.dtype == schema["dtype"],
-        f"inputs leave {low} to {high}": bool(((inputs >= low) & (inputs <= high)).all()),
-        f"targets are not the classes 0 to {classes - 1}": set(targets.tolist()) == set(range(classes)),
-    }
-    return [f"{split}: {problem}" for problem, holds in checks.items() if not holds]
+    problems = list[str]()
+    for name, schema in manifest["arrays"].items():
+        array, shape = arrays[f"{split}_{name}"], (manifest["rows"][split], *schema["shape"])
+        low, high = schema["minimum"], schema["maximum"]
+        checks = {
+            f"{name} are {array.shape}, want {shape}": array.shape == shape,
+            f"{name} are {array.dtype}, want {schema['dtype']}": array.dtype == schema["dtype"],
+            f"{name} leave {low} to {high}": bool(((array >= low) & (array <= high)).all()),
+        }
+        problems += [f"{split}: {problem}" for problem, holds in checks.items() if not holds]
+    return problems

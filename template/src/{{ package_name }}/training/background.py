@@ -29,7 +29,7 @@ class Background:
             self.thread.start()
             atexit.register(self.close)
         try:
-            self.lines.put_nowait((folder, line))
+            self.lines.put_nowait((folder.absolute(), line))
         except Full:
             self.give_up(f"{LONGEST_QUEUE} lines wait for it")
 

@@ -74,14 +74,14 @@ class Trainer(trainer.Trainer):
         model: nn.Module,
         optim: OptimConfig,
         evaluate: Callable[[nn.Module], Measurement],
-        run_config: dict[str, Any],
+        run: Any,
     ) -> None:
         self.store, self.kind = connect(config.device)
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
         self.main = self.rank == 0
         if not self.main:
             logging.getLogger(__package__.partition(".")[0]).setLevel(logging.ERROR)
-        super().__init__(config, self.prepare(model), optim, lambda model: evaluate(Spread(model)), run_config)
+        super().__init__(config, self.prepare(model), optim, lambda model: evaluate(Spread(model)), run)
         self.parallel = self.wrap()
         self.forward = self.answer
 

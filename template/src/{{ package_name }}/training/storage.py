@@ -34,8 +34,7 @@ fcntl = import_module("fcntl") if os.name == "posix" else None  # elsewhere noth
 
 def new_run_folder(name: str, out: str) -> Path:
     """Make `out`, or else the next free `runs/<name>-<n>`; a folder in use is never taken."""
-    free = (Path(f"runs/{name}-{number}") for number in count(1))
-    folder = Path(out) if out else next(path for path in free if not path.exists())
+    folder = Path(out) if out else next(p for n in count(1) if not (p := Path(f"runs/{name}-{n}")).exists())
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"train.out: {folder} is not empty; name another, or --resume it")
     folder.mkdir(parents=True, exist_ok=bool(out))

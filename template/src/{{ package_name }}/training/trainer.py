@@ -63,10 +63,8 @@ class Trainer:
     read: Callable[[Path], dict[str, Any]] | None = None  # of its checkpoints, if they are not ordinary ones
     share = staticmethod(lambda make, _: make())  # the run folder, for all processes; the second has to be equal in all
 
-    def __init__(
-        self, config: TrainConfig, model: nn.Module, optim: OptimConfig, evaluate: Evaluate, run_config: dict[str, Any]
-    ) -> None:
-        self.config, self.model, self.evaluate, self.run_config = config, model, evaluate, run_config
+    def __init__(self, config: TrainConfig, model: nn.Module, optim: OptimConfig, evaluate: Evaluate, run: Any) -> None:
+        self.config, self.model, self.evaluate, self.run = config, model, evaluate, run  # the config of all the run
         self.device = choose_device(config.device, deterministic=config.deterministic)
         if config.precision == "fp16" and self.device.type != "cuda":
             raise ValueError(f"train.precision: fp16 needs cuda, not {self.device.type}; use bf16")
@@ -217,7 +215,7 @@ class Trainer:
             "carries": self.carries,
             "recent": {name: torch.stack(values) for name, values in self.recent.items()},
             "rng": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
-            "config": self.run_config,
+            "config": self.run,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
