@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import my_project
+from my_project import config as configs
 from my_project.__main__ import main
 
 PROJECT = Path(__file__).parents[1]
@@ -104,6 +105,7 @@ def test_help_lists_commands_and_options(words: list[str], capsys: pytest.Captur
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert ("--optim.lr " in shown) == ("train" in words)
+    assert (f"model and settings ({configs.DEFAULT_PRESET})" in shown) == ("train" in words)
 
 
 def test_help_does_not_wait_for_torch() -> None:

@@ -22,13 +22,13 @@ class Parser(ArgumentParser):
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 
-def build_parser(run_options: dict[str, str]) -> Parser:
+def build_parser(run_options: dict[str, str], preset: str = "") -> Parser:
     """Return the parser of all commands; `train` takes the options of a run, given with their help, as well."""
     parser = Parser(prog=f"python -m {__package__}" if sys.argv[0].endswith("__main__.py") else None)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more while at work")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train a model; writes a run folder with a report", allow_abbrev=False)
-    train.add_argument("preset", nargs="?", metavar="PRESET", help="model and settings (cnn)")
+    train.add_argument("preset", nargs="?", metavar="PRESET", help=f"model and settings ({preset})")
     train.add_argument("--config", type=Path, metavar="FILE", help="a YAML file instead of a preset")
     train.add_argument("--resume", type=Path, metavar="RUN", help="go on where a run stopped")
     train.add_argument("--init-from", type=Path, metavar="RUN", help="begin with the weights of a run")
@@ -37,11 +37,11 @@ def build_parser(run_options: dict[str, str]) -> Parser:
     evaluate = commands.add_parser("evaluate", help="measure a run's best weights; writes evaluation.json")
     predict = commands.add_parser("predict", help="answer for inputs of your own")
     for command in (evaluate, predict, commands.add_parser("report", help="write report.html of a run")):
-        command.add_argument("run", type=Path, metavar="RUN", help="a run folder, as in runs/cnn-1")
+        command.add_argument("run", type=Path, metavar="RUN", help="a run folder, runs/<preset>-<n>")
     evaluate.add_argument("--split", choices=("val", "test"), default="val", help="test goes with --final")
     evaluate.add_argument("--final", action="store_true", help="open the sealed test split, once a checkpoint")
     evaluate.add_argument("--gate", action="store_true", help="exit 1 if the run misses the demands of its config")
-    predict.add_argument("path", type=Path, metavar="INPUT", help="a file, as in examples/digit.csv")
+    predict.add_argument("path", type=Path, metavar="INPUT", help="a file, like the one in examples")
     data = commands.add_parser("data", help="check the data against their manifest: checksums, schema, copies")
     data.add_argument("action", choices=("verify",))
     data.add_argument("--folder", type=Path, help="a data folder (the package's own)")
@@ -64,10 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[stderr], force=True)
     try:
         if {"train", *OTHERS} & {*words}:
-            from .config import describe_options, unknown  # noqa: PLC0415 (torch takes seconds to import)
+            from .config import DEFAULT_PRESET, describe_options, unknown  # noqa: PLC0415 (torch takes seconds to import)
 
             known = describe_options()
-            parsed, rest = build_parser(known).parse_known_args(words)
+            parsed, rest = build_parser(known, DEFAULT_PRESET).parse_known_args(words)
             if rest:
                 raise ValueError(unknown("option", rest[0].removeprefix("--").replace("-", "_"), list(known)))
         else:

@@ -18,13 +18,14 @@ from .training.optimizer import OptimConfig
 from .training.trainer import TrainConfig
 from .types import STRICT
 
-PRESETS, DEFAULT_PRESET = Path(__file__).parent / "presets", "cnn"
+PRESETS = Path(__file__).parent / "presets"
+DEFAULT_PRESET = re.findall(r"^[\w-]+", (PRESETS / "default.txt").read_text("utf-8"), re.MULTILINE)[0]
 ROOMS = {"data": "data", "model": "models"}  # sections whose `kind` names a file of a folder, and that folder
 
 
 @cache
 def kinds(section: str) -> dict[str, type[Any]]:
-    """Return the config classes of a section by `kind`: `models/cnn.py` holds `CnnConfig`."""
+    """Return the config classes of a section by `kind`: `models/wide_net.py` holds `WideNetConfig`."""
     stems = sorted(path.stem for path in (Path(__file__).parent / ROOMS[section]).glob("*.py"))
     modules = {stem: import_module(f".{ROOMS[section]}.{stem}", __package__) for stem in stems}
     classes = {stem: getattr(modules[stem], stem.title().replace("_", "") + "Config", None) for stem in stems}

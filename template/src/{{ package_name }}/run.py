@@ -115,7 +115,7 @@ def checkpoint_path(run: Path, name: str) -> Path:
     """Return a run folder's checkpoint of that name, or the checkpoint itself if that is named."""
     path = run / name if run.is_dir() and run.suffix != ".pt" else run
     if not path.exists():
-        raise ValueError(f"{run} is not a run folder with {name}; name one, as in runs/cnn-1")
+        raise ValueError(f"{run} is not a run folder with {name}; name one, as in runs/{DEFAULT_PRESET}-1")
     return path
 
 

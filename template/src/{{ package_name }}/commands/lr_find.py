@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: ArgumentParser) -> bool:
     """Say what the command takes, and that it takes the options of a run as well."""
-    parser.add_argument("preset", nargs="?", default=DEFAULT_PRESET, metavar="PRESET", help="what to train (cnn)")
+    parser.add_argument(
+        "preset", nargs="?", default=DEFAULT_PRESET, metavar="PRESET", help="what to train (%(default)s)"
+    )
     parser.add_argument("--lowest", type=float, default=1e-6, metavar="X", help="rate of the first update (1e-6)")
     parser.add_argument("--highest", type=float, default=1.0, metavar="X", help="rate of the last update (1)")
     parser.add_argument("--steps", type=int, default=150, metavar="N", help="updates (150)")

@@ -49,7 +49,9 @@ class Budgets:
 
 def add_arguments(parser: ArgumentParser) -> bool:
     """Say what the command takes, and that it takes the options of a run as well."""
-    parser.add_argument("preset", nargs="?", default=DEFAULT_PRESET, metavar="PRESET", help="what to profile (cnn)")
+    parser.add_argument(
+        "preset", nargs="?", default=DEFAULT_PRESET, metavar="PRESET", help="what to profile (%(default)s)"
+    )
     parser.add_argument("--steps", type=int, default=40, metavar="N", help="updates to measure, after a few to warm up")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write a trace for chrome://tracing or Perfetto")
     parser.add_argument("--budgets", type=Path, metavar="FILE", help="YAML with the most that may be spent")
