@@ -12,7 +12,10 @@ from my_project import run as commands
 from my_project.config import Config
 from my_project.training import storage
 
+from .sample import PRESET, register
+
 SMALL = {"train.steps": 20, "train.eval_every": 10, "train.log_every": 5, "optim.warmup_steps": 5}
+register()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,14 +45,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A short run of the default preset: evaluated, reported, good enough to be worth looking at."""
-    out = tmp_path_factory.mktemp("runs") / "cnn"
-    done = commands.train("cnn", {"train.steps": 200, "train.eval_every": 100, "train.out": str(out)})
+    """A short run of the sample: evaluated, reported, good enough to be worth looking at."""
+    out = tmp_path_factory.mktemp("runs") / "sample"
+    done = commands.train(overrides={"train.eval_every": 100, "train.out": str(out)}, config=PRESET)
     return Path(done["run"])
 
 
 @pytest.fixture
 def small() -> Config:
     """A config that trains in a moment."""
-    return configs.load("mlp", {**SMALL, "model.dim": 16})
+    return configs.load(PRESET, SMALL)
     # copier: endfilter

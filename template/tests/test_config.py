@@ -2,19 +2,23 @@
 """A run is one config: what is right loads and comes back equal, what is wrong is refused in one line."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.dataclasses import dataclass
 
 from my_project import config as configs
+from my_project.types import STRICT
+
+from .sample import PRESET, NetConfig
 
 PRESETS = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_saved_config_loads_back_equal(preset: str, workspace: Path) -> None:
+@pytest.mark.parametrize("preset", [*PRESETS, PRESET], ids=[*PRESETS, "sample"])
+def test_a_saved_config_loads_back_equal(preset: str | Path, workspace: Path) -> None:
     config = configs.load(preset)
     configs.save(config, workspace / "config.yaml")
     assert configs.load(workspace / "config.yaml") == config
@@ -31,31 +35,48 @@ def test_any_valid_config_survives_a_round_trip(
     lr: float, steps: int, clip: float, betas: tuple[float, float], out: str
 ) -> None:
     optim = {"optim.lr": lr, "optim.grad_clip": clip, "optim.betas": list(betas)}
-    config = configs.load("mlp", {**optim, "train.steps": steps})
+    config = configs.load(PRESET, {**optim, "train.steps": steps})
     values = configs.to_dict(config)
     values["train"]["out"] = out
     assert configs.to_dict(configs.from_dict(values)) == values
 
 
 def test_a_value_in_yaml_changes_the_model(workspace: Path) -> None:
-    (workspace / "wide.yaml").write_text("model: {kind: mlp, dim: 300}\n")
-    wide, usual = configs.load(workspace / "wide.yaml"), configs.load("mlp")
+    (workspace / "wide.yaml").write_text("model: {kind: sample, dim: 300}\n")
+    wide, usual = configs.load(workspace / "wide.yaml"), configs.load(PRESET)
     sizes = [sum(p.numel() for p in config.model.build().parameters()) for config in (wide, usual)]
     assert sizes[0] > sizes[1]
 
 
-def test_another_kind_starts_from_its_own_defaults_wherever_it_stands_among_the_options() -> None:
-    config = configs.load("cnn", {"model.dim": 40, "model.kind": "mlp"})
-    assert configs.to_dict(config)["model"] == {
-        **configs.to_dict(configs.load("linear"))["model"],
-        "dim": 40,
-        "depth": 2,
-    }
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class OtherConfig:
+    kind: Literal["other"] = "other"
+    dim: int = 7
+    depth: int = 2
+
+    def __post_init__(self) -> None:
+        if self.dim % self.depth:
+            raise ValueError(f"depth {self.depth} must divide dim {self.dim}")
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more kind of model, whose parts depend on each other."""
+    monkeypatch.setitem(configs.kinds("model"), "other", OtherConfig)
+
+
+@pytest.mark.usefixtures("other")
+def test_another_kind_starts_from_its_own_defaults_wherever_it_stands_among_the_options(workspace: Path) -> None:
+    (workspace / "deep.yaml").write_text("model: {kind: sample, dim: 9, depth: 3}\n")
+    config = configs.load(workspace / "deep.yaml", {"model.dim": 40, "model.kind": "other"})
+    assert configs.to_dict(config)["model"] == {"kind": "other", "dim": 40, "depth": 2}
+    config = configs.load(workspace / "deep.yaml", {"model.dim": 40, "model.kind": "sample"})
+    assert config.model == NetConfig(dim=40, depth=3)
 
 
 def test_text_from_the_command_line_becomes_numbers_and_lists() -> None:
-    config = configs.load("mlp", {"optim.lr": "3e-3", "optim.freeze": "[layers.1]", "optim.lr_scales": "{layers: 2}"})
-    assert (config.optim.lr, config.optim.freeze, config.optim.lr_scales) == (3e-3, ("layers.1",), {"layers": 2.0})
+    config = configs.load(PRESET, {"optim.lr": "3e-3", "optim.freeze": "[head.bias]", "optim.lr_scales": "{head: 2}"})
+    assert (config.optim.lr, config.optim.freeze, config.optim.lr_scales) == (3e-3, ("head.bias",), {"head": 2.0})
 
 
 @pytest.mark.parametrize(
@@ -71,14 +92,16 @@ def test_text_from_the_command_line_becomes_numbers_and_lists() -> None:
         ({"train.precision": "fp8"}, "train.precision: got 'fp8', want 'fp32', 'bf16' or 'fp16'"),
         ({"optim.betas": "0.9"}, "optim.betas: got '0.9', want a list, as in '[a, b]'"),
         ({"optim.betas": "[0.9"}, "while parsing a flow sequence"),
-        ({"model.kind": "rnn"}, "model: unknown kind 'rnn': want one of cnn, mlp, transformer"),
-        ({"model.kind": "transformer", "model.patch_size": 3}, "model: patch_size 3 must divide image_size 8"),
-        ({"model.kind": "transformer", "model.num_heads": 5}, "model: num_heads 5 must divide dim 64"),
+        ({"model.kind": "rnn"}, "model: unknown kind 'rnn': "),
+        ({"data.kind": "rnn"}, f"data: unknown kind 'rnn': want one of {', '.join(configs.kinds('data'))}"),
+        ({"model.dropout": "-1"}, "model.dropout: got '-1', want a number greater than or equal to 0"),
+        ({"model.kind": "other", "model.dim": 9}, "model: depth 2 must divide dim 9"),
     ],
 )
+@pytest.mark.usefixtures("other")
 def test_a_wrong_option_is_refused_in_one_line(overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
-        configs.load("cnn", overrides)
+        configs.load(PRESET, overrides)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -110,6 +133,14 @@ def test_what_is_not_there_is_named(source: str) -> None:
         configs.load(source)
 
 
+def test_an_unknown_preset_is_refused_with_those_there_are(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("second", "first"):
+        (workspace / f"{name}.yaml").touch()
+    monkeypatch.setattr(configs, "PRESETS", workspace)
+    with pytest.raises(ValueError, match="^unknown preset 'nope': want one of first, second$"):
+        configs.load("nope")
+
+
 def test_a_file_holds_what_differs_from_the_defaults(workspace: Path) -> None:
     (workspace / "empty.txt").write_text("model:\noptim: {lr: 0.5}\n")
     config = configs.load(workspace / "empty.txt")
@@ -118,7 +149,7 @@ def test_a_file_holds_what_differs_from_the_defaults(workspace: Path) -> None:
 
 
 def test_differences_name_the_option_and_both_values() -> None:
-    old, new = configs.load("cnn"), configs.load("cnn", {"optim.lr": 0.5})
+    old, new = configs.load(PRESET), configs.load(PRESET, {"optim.lr": 0.5})
     assert configs.differences(old, new) == {"optim.lr": (old.optim.lr, 0.5)}
 
 

@@ -1,154 +1,149 @@
 # copier: filter replace("my_project", package_name)
-"""The data are what the manifest says, the splits share nothing, and the order follows from the seed."""
+"""Data are what their manifest says, a row is the same in any batch, and the order follows from the seed."""
 
 import hashlib
 import json
-import shutil
-from collections.abc import Sequence
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from my_project.data.digits import DigitsConfig, shifted
+from my_project import config as configs
+from my_project import run as commands
 from my_project.data.loader import (
     TIMEOUT,
+    DataConfig,
     ShuffledBatches,
+    read_arrays,
     read_manifest,
     train_batches,
     verify,
 )
 from my_project.types import Split
 
-SOURCE = DigitsConfig().root
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+from .sample import PRESET, SampleConfig
+
+SOURCES = [configs.load(path).data for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
+NAMES = [f"{number}-{source.kind}" for number, source in enumerate(SOURCES)]
+ROWS = {"train": 30, "val": 10, "test": 10}
+SCHEMA = {
+    "inputs": {"shape": [8], "dtype": "uint8", "minimum": 0, "maximum": 16},
+    "targets": {"shape": [], "dtype": "uint8", "minimum": 0, "maximum": 9},
+}
 
 
-@pytest.fixture
-def copied(workspace: Path) -> Path:
-    """A data folder that a test may spoil."""
-    folder = workspace / "data"
-    folder.mkdir()
-    for path in (SOURCE / "manifest.json", *SOURCE.glob("*.npz")):
-        shutil.copy(path, folder)
-    return folder
-
-
-def rewrite(folder: Path, name: str, **changed: np.ndarray) -> None:
-    """Change arrays and let the manifest's checksum follow, as somebody who meant well would."""
-    with np.load(folder / name) as file:
-        arrays = {key: file[key] for key in file.files}
-    np.savez_compressed(folder / name, allow_pickle=False, **{**arrays, **changed})
+def write(folder: Path, name: str, **arrays: np.ndarray) -> None:
+    """Write a data file, and let the manifest's checksum follow, as somebody who means well would."""
+    np.savez_compressed(folder / name, allow_pickle=False, **arrays)
     manifest = read_manifest(folder)
     manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_the_embedded_data_are_what_the_manifest_says() -> None:
-    assert verify(SOURCE) == []
+@pytest.fixture
+def folder(workspace: Path) -> Path:
+    """A data folder that a test may spoil; the rows of the test split lie in a file of their own."""
+    (workspace / "data").mkdir()
+    (workspace / "data/manifest.json").write_text(json.dumps({"files": {}, "rows": ROWS, "arrays": SCHEMA}))
+    draw, arrays = np.random.default_rng(0), dict[str, np.ndarray]()
+    for split, count in ROWS.items():
+        arrays[f"{split}_inputs"] = draw.integers(0, 16, (count, 8), np.uint8, endpoint=True)
+        arrays[f"{split}_targets"] = draw.integers(0, 9, count, np.uint8, endpoint=True)
+    for name, sealed in (("rows.npz", False), ("rows_test.npz", True)):
+        write(workspace / "data", name, **{key: a for key, a in arrays.items() if key.startswith("test_") == sealed})
+    return workspace / "data"
 
 
-def test_splits_are_stratified_seventy_fifteen_fifteen() -> None:
-    counts = {split: torch.bincount(DigitsConfig().build(split).targets) for split in SPLITS}
-    total = sum(counts.values(), torch.zeros(10))
-    for split, fraction in zip(SPLITS, (0.70, 0.15, 0.15), strict=True):
-        torch.testing.assert_close(counts[split].double(), total.double() * fraction, rtol=0, atol=1)
+def rewrite(folder: Path, name: str, **changed: np.ndarray) -> None:
+    write(folder, name, **{**read_arrays(folder, name), **changed})
 
 
-def test_a_flipped_byte_is_found(copied: Path) -> None:
-    content = bytearray((copied / "digits.npz").read_bytes())
+@pytest.mark.parametrize("root", sorted({source.root for source in SOURCES[:-1]}))
+def test_the_projects_own_data_are_what_the_manifest_says(root: Path) -> None:
+    assert verify(root) == []
+
+
+def test_a_folder_that_holds_what_its_manifest_says_passes(folder: Path) -> None:
+    assert verify(folder) == []
+
+
+def test_a_flipped_byte_is_found(folder: Path) -> None:
+    content = bytearray((folder / "rows.npz").read_bytes())
     content[len(content) // 2] ^= 1
-    (copied / "digits.npz").write_bytes(content)
-    assert "SHA-256" in verify(copied)[0]
+    (folder / "rows.npz").write_bytes(content)
+    assert "SHA-256" in verify(folder)[0]
     with pytest.raises(OSError, match="SHA-256"):
-        DigitsConfig(folder=str(copied)).build("train")
+        read_arrays(folder, "rows.npz")
 
 
-def test_a_missing_file_is_named(copied: Path) -> None:
-    (copied / "digits_test.npz").unlink()
-    assert "digits_test.npz" in verify(copied)[0]
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "rows_test.npz").unlink()
+    assert "rows_test.npz" in verify(folder)[0]
 
 
-def test_a_test_image_in_the_training_split_is_found(copied: Path) -> None:
-    with np.load(copied / "digits.npz") as file, np.load(copied / "digits_test.npz") as test:
-        inputs = file["train_inputs"].copy()
-        inputs[7] = test["test_inputs"][3]
-    rewrite(copied, "digits.npz", train_inputs=inputs)
-    assert verify(copied) == ["test row 3 is a copy of train row 7"]
+def test_a_test_row_in_the_training_split_is_found(folder: Path) -> None:
+    inputs = read_arrays(folder, "rows.npz")["train_inputs"]
+    inputs[7] = read_arrays(folder, "rows_test.npz")["test_inputs"][3]
+    rewrite(folder, "rows.npz", train_inputs=inputs)
+    assert verify(folder) == ["test row 3 is a copy of train row 7"]
 
 
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
-        ("val_inputs", np.zeros((3, 8, 8), np.uint8), "val: inputs are (3, 8, 8)"),
-        ("val_targets", np.full(270, 10, np.uint8), "val: targets leave 0 to 9"),
+        ("val_inputs", np.zeros((3, 8), np.uint8), "val: inputs are (3, 8), want (10, 8)"),
+        ("val_targets", np.full(10, 10, np.uint8), "val: targets leave 0 to 9"),
         ("val_targets", np.zeros(3, np.uint8), "val: targets are (3,)"),
-        ("val_inputs", np.full((270, 8, 8), 17, np.uint8), "val: inputs leave 0 to 16"),
-        ("val_inputs", np.zeros((270, 8, 8), np.float32), "val: inputs are float32"),
+        ("val_inputs", np.full((10, 8), 17, np.uint8), "val: inputs leave 0 to 16"),
+        ("val_inputs", np.zeros((10, 8), np.float32), "val: inputs are float32"),
     ],
 )
-def test_a_broken_schema_is_named(copied: Path, key: str, value: np.ndarray, problem: str) -> None:
-    rewrite(copied, "digits.npz", **{key: value})
-    assert any(line.startswith(problem) for line in verify(copied))
+def test_a_broken_schema_is_named(folder: Path, key: str, value: np.ndarray, problem: str) -> None:
+    rewrite(folder, "rows.npz", **{key: value})
+    assert any(line.startswith(problem) for line in verify(folder))
 
 
-def test_a_manifest_without_a_file_list_is_named(copied: Path) -> None:
-    (copied / "manifest.json").write_text("{}")
-    assert "files" in verify(copied)[0]
+def test_a_manifest_without_a_file_list_is_named(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{}")
+    assert "files" in verify(folder)[0]
 
 
-def test_training_images_move_and_others_stay() -> None:
-    index = torch.arange(50)
-    plain, moved = DigitsConfig().build("train"), DigitsConfig(shift=2).build("train", augment=True)
-    assert torch.equal(plain[index, 1].inputs, plain[index, 2].inputs)
-    assert not torch.equal(moved[index, 1].inputs, plain[index, 1].inputs)
-    assert torch.equal(moved[index, 1].inputs, moved[index, 1].inputs)
-    assert not torch.equal(moved[index, 1].inputs, moved[index, 2].inputs)
+def test_training_and_validation_never_ask_for_the_test_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    build, asked = SampleConfig.build, list[Split]()
+
+    def recording(self: SampleConfig, split: Split, **options: object) -> object:
+        asked.append(split)
+        return build(self, split, **options)  # type: ignore[arg-type]  # what it was given
+
+    monkeypatch.setattr(SampleConfig, "build", recording)
+    commands.train(overrides={"train.steps": 2}, config=PRESET)
+    assert {*asked} == {"train", "val"}
 
 
-def shifts(most: int, index: torch.Tensor, seed: int) -> torch.Tensor:
-    """Return by how many pixels [B, 2] each image is moved down and right, seen by what lies at its pixel (4, 4)."""
-    images = torch.arange(64.0).reshape(1, 8, 8).repeat(len(index), 1, 1)
-    centres = shifted(images, index, most, seed)[:, 4, 4].long()
-    return torch.stack([centres // 8, centres % 8], dim=1) - 4
-
-
-def test_a_shift_of_nothing_changes_nothing_and_a_shift_moves_the_ink() -> None:
-    images, index = torch.arange(64.0).reshape(1, 8, 8).repeat(40, 1, 1), torch.arange(40)
-    torch.testing.assert_close(shifted(images, index, 0, seed=1), images, rtol=0, atol=0)
-    assert {tuple(shift) for shift in shifts(1, index, seed=1).tolist()} == set(product((-1, 0, 1), repeat=2))
-
-
-def test_a_row_is_moved_by_its_number_and_the_seed_whatever_batch_it_comes_in() -> None:
-    data, index = DigitsConfig(shift=2).build("train", augment=True), torch.randperm(1258)
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_a_row_is_the_same_whatever_batch_it_comes_in(source: DataConfig) -> None:
+    data = source.build("train", augment=True)
+    index = torch.randperm(len(data))[:200]
     whole = data[index, 7]
     for parts in (index.split(64), [index[rank::3] for rank in range(3)]):
         apart = [data[part, 7] for part in parts]
-        place = torch.cat([batch.index for batch in apart]).argsort()[index]  # of each row of the whole among the parts
-        torch.testing.assert_close(torch.cat([b.inputs for b in apart])[place], whole.inputs, rtol=0, atol=0)
-        assert torch.equal(torch.cat([b.targets for b in apart])[place], whole.targets)
+        place = {int(row): number for number, row in enumerate(torch.cat([batch.index for batch in apart]))}
+        order = torch.tensor([place[int(row)] for row in index])
+        torch.testing.assert_close(torch.cat([batch.inputs for batch in apart])[order], whole.inputs, rtol=0, atol=0)
+        torch.testing.assert_close(torch.cat([batch.targets for batch in apart])[order], whole.targets, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("seeds", [[0], [2**63 - 1], range(900)])
-def test_shifts_are_near_uniform_over_rows_and_over_seeds(seeds: Sequence[int]) -> None:
-    index = torch.arange(90_000 // len(seeds)) if len(seeds) == 1 else torch.arange(100)
-    found = torch.cat([shifts(1, index, seed) for seed in seeds]) + 1
-    counts = torch.bincount(found @ torch.tensor([3, 1]), minlength=9)
-    assert len(found) == 90_000
-    assert ((counts - 10_000).abs() < 500).all()  # five standard deviations
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_the_first_rows_of_a_split_are_its_first_rows(source: DataConfig) -> None:
+    few, index = source.build("val", num_rows=3), torch.arange(3)
+    assert len(few) == 3
+    torch.testing.assert_close(few[index, 0].inputs, source.build("val")[index, 0].inputs, rtol=0, atol=0)
 
 
-def test_each_row_has_another_shift_with_each_seed_and_neighbours_are_independent() -> None:
-    of_seeds = torch.stack([shifts(1, torch.arange(300), seed) for seed in range(300)])  # [seed, row, 2]
-    for one, other in ((of_seeds[1:], of_seeds[:-1]), (of_seeds[:, 1:], of_seeds[:, :-1])):
-        assert (one == other).all(dim=2).double().mean().item() == pytest.approx(1 / 9, abs=0.006)
-    assert (of_seeds[..., 0] == of_seeds[..., 1]).double().mean().item() == pytest.approx(1 / 3, abs=0.01)
-
-
-def order(seed: int, position: int, count: int, batch_size: int = 100) -> list[list[int]]:
-    config = DigitsConfig(batch_size=batch_size)
+def order(seed: int, position: int, count: int, batch_size: int = 25) -> list[list[int]]:
+    config = SampleConfig(batch_size=batch_size)
     batches = train_batches(config.build("train"), config, seed=seed, position=position)
     return [batch.index.tolist() for batch in islice(batches, count)]
 
@@ -173,8 +168,8 @@ def test_processes_share_each_batch_and_its_seed(world: int) -> None:
 
 
 @pytest.mark.parametrize(("workers", "seconds"), [(0, 0), (1, TIMEOUT)])
-def test_a_worker_is_waited_for_ten_minutes_and_not_longer(workers: int, seconds: int) -> None:
-    config = DigitsConfig(workers=workers)
+def test_a_worker_is_waited_for_two_minutes_and_not_longer(workers: int, seconds: int) -> None:
+    config = SampleConfig(workers=workers)
     assert train_batches(config.build("train"), config, seed=0).timeout == seconds
     assert TIMEOUT == 120
 
@@ -182,44 +177,22 @@ def test_a_worker_is_waited_for_ten_minutes_and_not_longer(workers: int, seconds
 def test_an_epoch_takes_no_row_twice_and_the_next_one_is_shuffled_anew() -> None:
     batches = order(0, 0, 24)
     first, second = ([row for batch in part for row in batch] for part in (batches[:12], batches[12:]))
-    assert len(set(first)) == len(first) == 1200
+    assert len(set(first)) == len(first) == 300
     assert first != second
 
 
 def test_a_batch_larger_than_the_data_is_the_data() -> None:
-    assert sorted(order(0, 0, 1, batch_size=5000)[0]) == list(range(1258))
+    assert sorted(order(0, 0, 1, batch_size=5000)[0]) == list(range(320))
 
 
 def test_an_empty_split_is_refused() -> None:
-    config = DigitsConfig()
+    config = SampleConfig()
     with pytest.raises(ValueError, match="no rows"):
         train_batches(config.build("train", num_rows=0), config, seed=0)
 
 
 def test_workers_deliver_the_same_batches() -> None:
-    config = DigitsConfig(batch_size=100)
-    parallel = train_batches(config.build("train"), DigitsConfig(batch_size=100, workers=1), seed=0)
+    config = SampleConfig(batch_size=25)
+    parallel = train_batches(config.build("train"), SampleConfig(batch_size=25, workers=1), seed=0)
     assert [batch.index.tolist() for batch in islice(parallel, 3)] == order(0, 0, 3)
-
-
-def test_a_users_file_is_prepared_as_in_training(workspace: Path) -> None:
-    with np.load(SOURCE / "digits.npz") as file:
-        images = file["val_inputs"][:2]
-    np.save(workspace / "two.npy", images)
-    np.savetxt(workspace / "one.csv", images[0], delimiter=",")
-    expected = DigitsConfig().build("val").inputs[:2]
-    torch.testing.assert_close(DigitsConfig().read(workspace / "two.npy"), expected, rtol=0, atol=0)
-    torch.testing.assert_close(DigitsConfig().read(workspace / "one.csv"), expected[:1], rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("text", ["1,2,3", "a,b", ",".join(["17"] * 64), ",".join(["nan"] * 64)])
-def test_a_file_that_is_no_image_is_refused(text: str, workspace: Path) -> None:
-    (workspace / "bad.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"bad\.csv"):
-        DigitsConfig().read(workspace / "bad.csv")
-
-
-def test_a_missing_file_is_refused(workspace: Path) -> None:
-    with pytest.raises(ValueError, match="want an existing"):
-        DigitsConfig().read(workspace / "none.csv")
     # copier: endfilter

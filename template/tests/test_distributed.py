@@ -28,8 +28,10 @@ from my_project.training.storage import load_checkpoint, read_journal
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry, StepOutput
 
-TRAIN = ["train", "cnn", "--train.steps", "10", "--train.eval-every", "5", "--train.log-every", "1"]
-TRAIN += ["--model.dropout", "0", "--model.dim", "16", "--optim.warmup-steps", "2", "--data.batch-size", "30"]
+from . import sample
+
+TRAIN = ["train", "--config", str(sample.PRESET), "--train.steps", "10", "--train.eval-every", "5"]
+TRAIN += ["--train.log-every", "1", "--model.dropout", "0", "--optim.warmup-steps", "2", "--data.batch-size", "30"]
 ENGINES = ["distributed", "sharded"]
 
 
@@ -265,10 +267,27 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def torchrun(*words: str, options: tuple[str, ...]) -> "subprocess.Popen[str]":
+SITE = """
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("sample_of_tests", {path!r})
+sys.modules[spec.name] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules[spec.name])
+sys.modules[spec.name].register()
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment in which every Python knows the package and the sample."""
+    Path("site").mkdir()
+    Path("site/sitecustomize.py").write_text(SITE.format(path=sample.__file__))
+    paths = os.pathsep.join([str(Path("site").absolute()), *sys.path])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, **more}
+
+
+def torchrun(*words: str, options: tuple[str, ...], env: dict[str, str]) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "torch.distributed.run", *options, *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 @pytest.mark.parametrize(("engine", "rank"), [("distributed", "1"), ("sharded", "0")])
@@ -277,7 +296,7 @@ def test_a_killed_process_is_started_again_and_the_run_ends_with_the_same_weight
     assert launch([*words, "--train.out", "undisturbed"]) == [0, 0], said_by(0)
     Path("script.py").write_text(SCRIPT.format(package=commands.__package__, rank=rank))
     options = ("--nproc-per-node", "2", "--max-restarts", "1", "--master-port", str(free_port()))
-    ended = torchrun("script.py", *words, options=options)
+    ended = torchrun("script.py", *words, options=options, env=environment())
     said, _ = ended.communicate(timeout=240)
     assert ended.returncode == 0, said
     [run] = Path("runs").iterdir()
@@ -289,7 +308,8 @@ def test_a_killed_process_is_started_again_and_the_run_ends_with_the_same_weight
 def test_two_hosts_train_together(alone: Path) -> None:
     words, port = ["-m", str(commands.__package__), *TRAIN, "--train.out", "run"], str(free_port())
     options = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", port)
-    hosts = [torchrun(*words, options=(*options, "--node-rank", node)) for node in ("0", "1")]
+    env = environment()
+    hosts = [torchrun(*words, options=(*options, "--node-rank", node), env=env) for node in ("0", "1")]
     said = [host.communicate(timeout=240)[0] for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], said
     torch.testing.assert_close(weights_of("run"), weights_of(str(alone)), rtol=0, atol=1e-6)
@@ -309,12 +329,12 @@ def test_the_file_for_slurm_trains_on_two_nodes_and_goes_on_when_it_is_started_a
         Path("bin", name).write_text(f"#!/bin/bash\n{text}\n")
         Path("bin", name).chmod(0o755)
     Path("train.sbatch").write_text(script.read_text().replace(":29500", f":{port}"))
-    environment = {"SLURM_SUBMIT_DIR": str(Path.cwd()), "SLURM_JOB_NODELIST": "nodes", "SLURM_JOB_NUM_NODES": "2"}
-    environment |= {"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "1", "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
-    environment |= {"PATH": f"{Path('bin').absolute()}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join(sys.path)}
+    slurm = {"SLURM_SUBMIT_DIR": str(Path.cwd()), "SLURM_JOB_NODELIST": "nodes", "SLURM_JOB_NUM_NODES": "2"}
+    slurm |= {"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "1", "PYTHON": sys.executable}
+    env = environment(PATH=f"{Path('bin').absolute()}:{os.environ['PATH']}", **slurm)
     command = ["bash", "train.sbatch", *TRAIN[1:], "--train.out", "run"]
     for _ in range(2):
-        ended = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=240, check=False)
+        ended = subprocess.run(command, env=env, text=True, capture_output=True, timeout=240, check=False)
         assert ended.returncode == 0, ended.stderr
         torch.testing.assert_close(weights_of("run"), weights_of(str(alone)), rtol=0, atol=1e-6)
 

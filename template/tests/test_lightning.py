@@ -16,11 +16,14 @@ from my_project.training.lightning import LitData, LitModel
 from my_project.training.optimizer import Optimization
 from my_project.training.storage import load_checkpoint, read_journal
 
+from .sample import PRESET
+
 SHORT = {"train.steps": 12, "train.eval_every": 4, "train.log_every": 1, "optim.warmup_steps": 2, "train.accumulate": 2}
+LIGHTNING = {**SHORT, "train.engine": "lightning"}
 
 
 def fit(out: str, **options: Any) -> Path:
-    return commands.fit(configs.load("lightning", {**SHORT, **options, "train.out": out}))
+    return commands.fit(configs.load(PRESET, {**LIGHTNING, **options, "train.out": out}))
 
 
 def assert_same_weights(first: Path, second: Path) -> None:
@@ -38,6 +41,12 @@ def test_lightning_trains_what_our_own_loop_trains() -> None:
     assert_same_weights(first, second)
     assert [line["step"] for line in figures(first)] == [line["step"] for line in figures(second)]
     assert figures(first)[-1] == figures(second)[-1]
+
+
+def test_its_preset_trains_in_lightning() -> None:
+    config = configs.load("lightning", {"train.steps": 2, "train.out": "run"})
+    assert config.train.engine == "lightning"
+    assert load_checkpoint(commands.fit(config) / "last.pt")["trainer"]["step"] == 2
 
 
 def test_a_stopped_run_goes_on_in_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,12 +76,12 @@ def test_bf16_trains_and_what_cannot_be_done_is_refused() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of Lightning, not of the project
 def test_module_and_data_work_in_a_trainer_of_your_own() -> None:
-    config = configs.load("cnn")
+    config = configs.load(PRESET)
     module, data = LitModel(config.model.build(), config.optim, 40), LitData(config.data)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lightning.Trainer(max_steps=40, val_check_interval=20, accelerator="cpu", limit_train_batches=40, **quiet)  # type: ignore[arg-type]
     trainer.fit(module, datamodule=data)
-    assert trainer.callback_metrics["val_loss"] < 2.0
+    assert trainer.callback_metrics["val_loss"] < 0.5
     assert module.hparams["num_steps"] == 40
     once = lightning.Trainer(fast_dev_run=True, accelerator="cpu", **quiet)  # type: ignore[arg-type]
     once.fit(LitModel(config.model.build(), config.optim, 1), datamodule=LitData(config.data))

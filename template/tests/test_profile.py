@@ -11,12 +11,15 @@ import torch
 from my_project import config as configs
 from my_project.__main__ import main
 from my_project.commands import lr_find, profile
-from my_project.data.digits import Digits
 from my_project.training.optimizer import Optimization
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry
 
-SHORT = ["--steps", "8", "--data.batch-size", "16", "--model.dim", "16"]
+from .sample import PRESET, Rows
+
+NAME = str(PRESET)
+WHOLE = ["--data.batch-size", "320"]  # the loss of all rows falls without noise
+SHORT = ["--steps", "8", "--data.batch-size", "16"]
 
 
 def figures(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def figures(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 
 def test_the_parts_of_a_step_add_up_to_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    step = figures(capsys, "profile", "mlp", *SHORT)["step_ms"]
+    step = figures(capsys, "profile", NAME, *SHORT)["step_ms"]
     assert [*step] == ["data", "forward", "backward", "optimizer", "rest", "total"]
     assert all(value > 0 for value in step.values())
     assert sum(step.values()) == pytest.approx(2 * step["total"])
@@ -34,7 +37,7 @@ def test_the_parts_of_a_step_add_up_to_the_whole(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("part", "owner", "name"), [("data", Digits, "__getitem__"), ("optimizer", Optimization, "step")]
+    ("part", "owner", "name"), [("data", Rows, "__getitem__"), ("optimizer", Optimization, "step")]
 )
 def test_time_that_is_lost_in_a_part_is_found_there(
     part: str, owner: type, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -45,25 +48,25 @@ def test_time_that_is_lost_in_a_part_is_found_there(
         torch.rand(400, 400) @ torch.rand(400, 400) @ torch.rand(400, 400)
         return function(*arguments, **options)
 
-    before = figures(capsys, "profile", "mlp", *SHORT)["step_ms"]
+    before = figures(capsys, "profile", NAME, *SHORT)["step_ms"]
     monkeypatch.setattr(owner, name, slow)
-    after = figures(capsys, "profile", "mlp", *SHORT)["step_ms"]
+    after = figures(capsys, "profile", NAME, *SHORT)["step_ms"]
     gained = {part: after[part] - before[part] for part in ("data", "forward", "backward", "optimizer")}
     assert max(gained, key=lambda part: gained[part]) == part
 
 
 def test_parameters_and_latency_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "profile", "mlp", *SHORT, "--optim.freeze", "[layers.1]")
-    model = configs.load("mlp", {"model.dim": 16}).model.build()
+    found = figures(capsys, "profile", NAME, *SHORT, "--optim.freeze", "[blocks]")
+    model = configs.load(PRESET).model.build()
     shapes = {row["name"]: tuple(row["shape"]) for row in found["parameters"]["by_name"]}
     assert shapes == {name: tuple(p.shape) for name, p in model.named_parameters()}
-    assert found["parameters"]["total"] - found["parameters"]["trainable"] == 64 * 16 + 16
+    assert found["parameters"]["total"] - found["parameters"]["trainable"] == 4 * 16 + 16
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p95"]
     assert 0.05 < found["memory_gb"] < 100
 
 
 def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "profile", "mlp", *SHORT, "--trace", "trace.json")
+    found = figures(capsys, "profile", NAME, *SHORT, "--trace", "trace.json")
     events = json.loads(Path("trace.json").read_text())["traceEvents"]
     assert any("addmm" in event.get("name", "") for event in events)
     assert found["operations"][0]["self_cpu_ms"] >= found["operations"][-1]["self_cpu_ms"] > 0
@@ -74,10 +77,10 @@ def test_a_broken_budget_ends_with_status_1(name: str, capsys: pytest.CaptureFix
     Path("tight.yaml").write_text(f"{name}: 1.0e-9\n")
     Path("wide.yaml").write_text(f"{name}: 1.0e+12\n")
     with pytest.raises(SystemExit) as ended:
-        main(["profile", "mlp", *SHORT, "--budgets", "tight.yaml"])
+        main(["profile", NAME, *SHORT, "--budgets", "tight.yaml"])
     assert ended.value.code == 1
     assert f"over budget: {name} is " in capsys.readouterr().err
-    assert main(["profile", "mlp", *SHORT, "--budgets", "wide.yaml"]) == 0
+    assert main(["profile", NAME, *SHORT, "--budgets", "wide.yaml"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -103,14 +106,14 @@ def test_words_that_make_no_sense_are_refused(words: list[str]) -> None:
 def test_the_suggested_rate_trains_better_than_a_much_smaller_or_larger_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = figures(capsys, "lr-find", "mlp", "--steps", "80")
+    found = figures(capsys, "lr-find", NAME, "--steps", "80", *WHOLE)
     rates = [point["lr"] for point in found["curve"]]
     assert rates == sorted(rates)
     assert 1e-4 < found["lr"] < 0.1
     losses = {}
     for factor in (0.01, 1, 100):
         words = ["--train.steps", "60", "--optim.warmup-steps", "0", "--optim.lr", str(factor * found["lr"])]
-        assert main(["train", "mlp", *words, "--train.out", f"run-{factor}"]) == 0
+        assert main(["train", "--config", NAME, *words, *WHOLE, "--train.out", f"run-{factor}"]) == 0
         record = json.loads(Path(f"run-{factor}/evaluation.json").read_text())
         losses[factor] = record["metrics"]["loss"]
     capsys.readouterr()
@@ -127,7 +130,7 @@ def test_the_search_ends_when_the_loss_explodes(
         return loss * (1000 if self.step >= 30 else 1), carries
 
     monkeypatch.setattr(Trainer, "backward", exploding)
-    assert len(figures(capsys, "lr-find", "mlp", "--steps", "60")["curve"]) < 40
+    assert len(figures(capsys, "lr-find", NAME, "--steps", "60")["curve"]) < 40
 
 
 def test_the_steepest_fall_is_found_on_a_known_curve() -> None:

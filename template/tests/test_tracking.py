@@ -17,6 +17,8 @@ from my_project.training import track_tensorboard as tensorboard
 from my_project.training.background import Background, Line
 from my_project.training.storage import read_journal
 
+from .sample import PRESET
+
 SHORT = {"train.steps": 6, "train.eval_every": 2, "train.log_every": 1, "train.out": "run", "train.device": "cpu"}
 
 
@@ -28,7 +30,7 @@ def board_of(folder: Path) -> Any:
 
 def fit(track: Background, monkeypatch: pytest.MonkeyPatch, **options: object) -> Path:
     monkeypatch.setattr(storage, "TRACKERS", [track])
-    folder = commands.fit(configs.load("linear", {**SHORT, **options}))
+    folder = commands.fit(configs.load(PRESET, {**SHORT, **options}))
     track.close()
     return folder
 
@@ -40,7 +42,7 @@ def test_every_figure_of_the_journal_is_on_the_board(monkeypatch: pytest.MonkeyP
     lines = read_journal(Path("run"))
     assert len(lines) == 9
     for line in lines:
-        for name in {"loss", "accuracy", "grad_norm", "lr"} & line.keys():
+        for name in {"loss", "error", "grad_norm", "lr"} & line.keys():
             values = {event.step: event.value for event in board.Scalars(f"{line['split']}/{name}")}
             assert values[line["step"]] == pytest.approx(line[name], rel=1e-6)
 

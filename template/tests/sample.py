@@ -1,0 +1,124 @@
+# copier: filter replace("my_project", package_name)
+"""A whole small task for tests only, to learn the length of a vector: its data, its model and what evaluates it.
+
+Tests give it to the core, whatever the project's own task is. `register` makes it known to the package, in this process
+and its forks; `PRESET` is a run of it.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from my_project import config as configs
+from my_project.evaluation.report import FILES
+from my_project.types import STRICT, Batch, Carry, Fraction, Measurement, Split, StepOutput
+
+PRESET = Path(__file__).with_suffix(".yaml")
+NUM_ROWS: dict[Split, int] = {"train": 320, "val": 80, "test": 80}
+
+
+def register() -> None:
+    configs.kinds("data")["sample"], configs.kinds("model")["sample"] = SampleConfig, NetConfig
+    sys.modules[f"{configs.__package__}.evaluation.sample"] = sys.modules[__name__]
+    FILES.searchpath.append(str(PRESET.parent))
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SampleConfig:
+    task = "sample"
+    root = PRESET.parent  # manifest.json lies there; the rows are drawn anew for whoever asks, and always the same
+    kind: Literal["sample"] = "sample"
+    batch_size: PositiveInt = 64
+    workers: NonNegativeInt = 0
+
+    def build(self, split: Split, *, augment: bool = False, num_rows: int | None = None) -> "Rows":
+        draw = torch.Generator().manual_seed([*NUM_ROWS].index(split))
+        return Rows(torch.randn(NUM_ROWS[split], 4, generator=draw)[:num_rows], augment=augment)
+
+    def read(self, path: Path) -> Tensor:
+        return torch.from_numpy(np.loadtxt(path, np.float32, delimiter=",", ndmin=2))
+
+
+class Rows:
+    """Vectors [N, 4] and their lengths [N]; augmented ones are turned round as their number and the seed say."""
+
+    def __init__(self, inputs: Tensor, *, augment: bool = False) -> None:
+        self.inputs, self.targets, self.augment = inputs, inputs.norm(dim=1), augment
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, key: tuple[Tensor, int]) -> Batch:
+        index, seed = key
+        signs = 1.0 - (index + seed) % 2 * 2 * self.augment  # 1 or -1
+        return Batch(self.inputs[index] * signs[:, None], self.targets[index], index)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NetConfig:
+    kind: Literal["sample"] = "sample"
+    dim: PositiveInt = 16
+    depth: PositiveInt = 1
+    dropout: Fraction = 0.1
+
+    def build(self) -> "Net":
+        return Net(self)
+
+
+class Net(nn.Module):
+    """`depth` blocks of linear, GELU and dropout, then one linear layer to one number."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        dims, dim = [4, *[config.dim] * (config.depth - 1)], config.dim
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(d, dim), nn.GELU(), nn.Dropout(config.dropout)) for d in dims
+        )
+        self.head = nn.Linear(dim, 1)
+
+    def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
+        values = batch.inputs
+        for block in self.blocks:
+            values = block(values)
+        outputs = self.head(values).sum(1)  # [B, 1] -> [B], and not a view, of which FSDP2 would warn
+        return StepOutput((outputs - batch.targets).square().sum() / max(1, len(outputs)), outputs, {})
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, dataset: Rows) -> Tensor:
+    batch = dataset[torch.arange(len(dataset)), 0].to(next(model.parameters()).device)
+    outputs: Tensor = model.eval()(batch, None).outputs
+    return outputs.float().cpu()
+
+
+def measure(model: nn.Module, dataset: Rows) -> Measurement:
+    loss = float((predict(model, dataset) - dataset.targets).square().mean())
+    figures = {"loss": loss, "error": loss**0.5}
+    return Measurement(primary="error", value=figures["error"], higher_is_better=False, metrics=figures)
+
+
+def measure_fully(model: nn.Module, dataset: Rows, _: SampleConfig) -> Measurement:
+    short, errors = measure(model, dataset), (predict(model, dataset) - dataset.targets).abs()
+    worst = errors.argsort(descending=True)[:3].tolist()
+    return replace(short, metrics={**short.metrics, "num_rows": len(dataset), "worst": worst})
+
+
+def baselines(train: Rows, other: Rows, _: SampleConfig) -> dict[str, float]:
+    guesses = {"nought": torch.zeros(()), "mean": train.targets.mean()}
+    return {name: float((other.targets - guess).square().mean().sqrt()) for name, guess in guesses.items()}
+
+
+def pictures(dataset: Rows, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {"worst": dataset.inputs[metrics["worst"]].tolist()}
+
+
+def answers(model: nn.Module, data: SampleConfig, path: Path) -> list[dict[str, float]]:
+    return [{"length": length} for length in predict(model, Rows(data.read(path))).tolist()]
+    # copier: endfilter
