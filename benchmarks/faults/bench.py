@@ -30,7 +30,7 @@ class Host:
     """The warm process of one side, and the runs without a fault that its cases compare with."""
 
     def __init__(self, module: str, side: ModuleType, folder: Path, timeout: float) -> None:
-        self.side, self.folder, self.timeout = side, folder, timeout
+        self.module, self.side, self.folder, self.timeout = module, side, folder, timeout
         self.unbroken: dict[str, tuple[Path, Ended]] = {}
         environment = {"PYTHONPATH": str(ROOT / "working"), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", f"{__package__}.warm", module]
@@ -69,6 +69,15 @@ class Lab:
         (self.folder / "tmp").mkdir(parents=True)
         self.environment = {"TMPDIR": str(self.folder / "tmp")}
 
+    def another(self, name: str) -> "Lab":
+        """Return a bench in a folder beside this one."""
+        return Lab(self.host, name)
+
+    @property
+    def kind(self) -> str:
+        """What its runs are: only runs of one kind are compared."""
+        return "one process"
+
     def begin(self, entry: str, words: list[Any], faults: tuple[Fault, ...] = ()) -> int:
         """Start a child; return its process number."""
         self.runs += 1
@@ -82,15 +91,19 @@ class Lab:
         """Wait for a child and return how it ended; machine paths are taken out of what it said."""
         status = self.host.ask(do="wait", pid=pid, timeout=timeout or self.timeout)["status"]
         output, started = self.running.pop(pid)
-        said, losses = (Path(f"{output}.{suffix}") for suffix in ("err", "losses"))
-        text = said.read_text("utf-8", errors="replace")
+        text, lines = self.read(output)
         for place in (f"{self.folder}/", f"{self.host.folder}/", f"{ROOT}/", f"{sys.prefix}/"):
             text = text.replace(place, "")
-        lines = losses.read_text("utf-8").split() if losses.exists() else []
         seconds = time.monotonic() - started
         if status == IMPOSSIBLE:
             raise ImpossibleError(text.strip())
         return Ended(NEVER if status is None else status, text, lines, seconds, output)
+
+    def read(self, output: str) -> tuple[str, list[str]]:
+        """Return what a child that has ended said, and its losses."""
+        said, losses = (Path(f"{output}.{suffix}") for suffix in ("err", "losses"))
+        lines = losses.read_text("utf-8").split() if losses.exists() else []
+        return said.read_text("utf-8", errors="replace"), lines
 
     def look(self, entry: str, *words: Any) -> Any:
         """Return what a function of `look` finds."""
@@ -121,9 +134,9 @@ class Lab:
 
     def whole(self, *faults: Fault, losses: bool = True, **options: Any) -> tuple[Path, Ended]:
         """Return the folder of the run without a stop, and how it ended; it is trained once."""
-        key = json.dumps([faults, options], sort_keys=True)
+        key = json.dumps([self.kind, faults, options], sort_keys=True)
         if key not in self.host.unbroken:
-            lab = Lab(self.host, f"unbroken-{len(self.host.unbroken)}")
+            lab = self.another(f"unbroken-{len(self.host.unbroken)}")
             ended = lab.run(*faults, losses=losses, **options)
             if ended.status:
                 raise OSError(f"{self.side.NAME}: a run without a fault ended with {ended.words}: {ended.said[-2000:]}")
@@ -143,7 +156,6 @@ class Lab:
 
 def go_on(lab: Lab, seen: Seen, *faults: Fault, out: str = "run", losses: bool = True, **options: Any) -> Ended:
     """Resume a run and note how much of what follows is bitwise what it would have been without a stop."""
-    folder, unbroken = lab.whole(*faults, losses=losses, **options)
     name = Path(out).name if "/" in out else lab.side.LAST
     step = int((seen.left or {}).get(name, {}).get("step", 0))
     resumed = lab.resume(*faults, out=out, losses=losses, **options)
@@ -151,9 +163,16 @@ def go_on(lab: Lab, seen: Seen, *faults: Fault, out: str = "run", losses: bool =
     if resumed.status:
         seen.notes.append(f"resume: {resumed.words}, `{resumed.last_line[:100]}`")
         return resumed
+    hold(lab, seen, resumed, *faults, step=step, losses=losses, **options)
+    return resumed
+
+
+def hold(lab: Lab, seen: Seen, ended: Ended, *faults: Fault, step: int, losses: bool = True, **options: Any) -> None:
+    """Note how much of what a run did after a step, and what it left, is that of the run without a stop."""
+    folder, unbroken = lab.whole(*faults, losses=losses, **options)
     if losses:
         each, steps = int(options.get("accumulate", 1)), int(options.get("steps", STEPS)) - step
-        pairs = list(zip(unbroken.losses[step * each :], resumed.losses, strict=False))
+        pairs = list(zip(unbroken.losses[step * each :], ended.losses, strict=False))
         bad = {number // each for number, (before, after) in enumerate(pairs) if before != after}
         done = min(len(pairs) // each, steps)
         seen.facts["equal"] = done - len(bad), steps
@@ -166,7 +185,6 @@ def go_on(lab: Lab, seen: Seen, *faults: Fault, out: str = "run", losses: bool =
     seen.facts["journal"] = journals[0] == journals[1]
     if not losses:
         seen.notes.append(f"resume: final state {'differs' if seen.facts['differ'] else 'bitwise equal'}")
-    return resumed
 
 
 def measurements(folder: Path) -> list[dict[str, Any]]:

@@ -26,11 +26,7 @@ class Ended:
     @property
     def words(self) -> str:
         """How it ended, for a person."""
-        if self.status == NEVER:
-            return f"hung for {self.seconds:.0f} s, killed"
-        if self.status < 0:
-            return f"dies by {SIGNALS.get(self.status, f'signal {-self.status}')}"
-        return f"exit {self.status}"
+        return f"hung for {self.seconds:.0f} s, killed" if self.status == NEVER else how(self.status)
 
     @property
     def last_line(self) -> str:
@@ -79,9 +75,14 @@ class Case:
     wanted: Wanted
 
 
+def how(status: int) -> str:
+    """Say what a status means: the negative number of a signal, or an exit."""
+    return f"dies by {SIGNALS.get(status, f'signal {-status}')}" if status < 0 else f"exit {status}"
+
+
 def shorten(text: str) -> str:
     """Return a line that fits a cell and breaks no table, without numbers and names that chance gives."""
-    text = re.sub(r"((?:process|pid|pid\(s\)) )\d+", r"\1N", re.sub(r"tmp/tmp\w+", "tmp/...", text))
+    text = re.sub(r"((?:process|pid|pid\(s\)) )\d\d+", r"\1N", re.sub(r"tmp/tmp\w+", "tmp/...", text))
     text = re.sub(r"\s+", " ", text).replace("|", "/").replace("`", "'")
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 

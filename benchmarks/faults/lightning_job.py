@@ -3,6 +3,8 @@
 import argparse
 import importlib
 import math
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +19,9 @@ from my_project.types import Batch
 
 lightning: Any = importlib.import_module("lightning")  # Any: it need not be there where the types are checked
 ModelCheckpoint: Any = importlib.import_module("lightning.pytorch.callbacks").ModelCheckpoint
-CSVLogger: Any = importlib.import_module("lightning.pytorch.loggers").CSVLogger
+loggers: Any = importlib.import_module("lightning.pytorch.loggers")
+strategies: Any = importlib.import_module("lightning.pytorch.strategies")
+AsyncCheckpointIO: Any = importlib.import_module("lightning.pytorch.plugins.io").AsyncCheckpointIO
 
 
 class DigitRows(Dataset[tuple[Tensor, Tensor, int]]):
@@ -42,6 +46,13 @@ class Job(lightning.LightningModule):  # type: ignore[misc]
         self.settings, self.carry = argparse.Namespace(**settings), None
         model: nn.Module = MlpConfig(dim=self.settings.dim, dropout=self.settings.dropout).build()
         self.model = torch.compile(model) if self.settings.compile else model
+
+    def configure_model(self) -> None:
+        """Divide the weights among the processes, if asked to."""
+        if self.settings.engine == "sharded":
+            importlib.import_module("torch.distributed.fsdp").fully_shard(
+                self.model, mesh=self.device_mesh["data_parallel"]
+            )
 
     def training_step(self, rows: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor | None:
         """Return the loss; with `--nonfinite skip` nothing for a loss that is not finite, which skips the update."""
@@ -92,7 +103,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     for name, text in (("out", "run"), ("device", "cpu"), ("folder", ""), ("resume", None)):
         parser.add_argument(f"--{name}", default=text)
     parser.add_argument("--nonfinite", choices=("stop", "skip", "raise"), default="stop")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--engine", choices=("distributed", "sharded"), default="distributed")
+    for name in ("compile", "asynchronous", "board"):
+        parser.add_argument(f"--{name}", action="store_true")
     return parser.parse_args(words)
 
 
@@ -105,20 +118,34 @@ def opened(split: Literal["train", "val"], folder: str) -> Digits:
     return Digits(inputs.float() / BRIGHTEST, targets.long(), 0)
 
 
+def strategy(engine: str, world: int) -> Any:
+    """Return what processes do together that torchrun has started, and how long one waits for another."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return "auto"
+    seconds = os.environ.get("DISTRIBUTED_TIMEOUT")
+    waiting = {"timeout": timedelta(seconds=float(seconds))} if seconds else {}
+    if engine == "sharded":
+        return strategies.ModelParallelStrategy(data_parallel_size=world, tensor_parallel_size=1, **waiting)
+    return strategies.DDPStrategy(**waiting) if waiting else "ddp"
+
+
 def main(words: list[str]) -> None:
     """Train; keep the newest two checkpoints, and a copy of the last."""
-    settings = parse(words)
+    settings, world = parse(words), int(os.environ.get("WORLD_SIZE", "1"))
     lightning.seed_everything(settings.seed, workers=True)
     kept = {"save_top_k": 2, "monitor": "step", "mode": "max", "save_last": True}
     saver = ModelCheckpoint(settings.out, "{step}", every_n_train_steps=settings.every, **kept)
     loaders = [
-        DataLoader(DigitRows(rows), settings.batch_size, shuffle=shuffle, num_workers=settings.workers)
+        DataLoader(DigitRows(rows), settings.batch_size // world, shuffle=shuffle, num_workers=settings.workers)
         for rows, shuffle in ((opened("train", settings.folder), True), (opened("val", settings.folder), False))
     ]
+    board = [loggers.TensorBoardLogger(Path(settings.out) / "tensorboard", "", "")] if settings.board else []
     trainer = lightning.Trainer(
         max_steps=settings.steps,
         accelerator=settings.device,
-        devices=1,
+        devices=world,
+        strategy=strategy(settings.engine, world),
+        plugins=[AsyncCheckpointIO()] if settings.asynchronous else None,
         accumulate_grad_batches=settings.accumulate,
         gradient_clip_val=settings.grad_clip,
         val_check_interval=settings.every * settings.accumulate,
@@ -126,7 +153,7 @@ def main(words: list[str]) -> None:
         log_every_n_steps=1,
         detect_anomaly=settings.nonfinite == "raise",
         callbacks=[saver],
-        logger=CSVLogger(Path(settings.out) / "logs"),
+        logger=[loggers.CSVLogger(Path(settings.out) / "logs"), *board],
         enable_progress_bar=False,
         enable_model_summary=False,
     )

@@ -7,6 +7,11 @@ LAST, PREVIOUS, BEST = "last.ckpt", "step=5.ckpt", "last.ckpt"
 PART = "optimizer_states"  # a part of a checkpoint that a run cannot go on without
 VERSION = "pytorch-lightning_version"
 
+# The options with which the same command begins a run and goes on with it, a run saves while it trains, has a tracker.
+AGAIN: dict[str, object] = {"resume": "last"}
+ASYNCHRONOUS: dict[str, object] = {"asynchronous": True}
+BOARD: dict[str, object] = {"board": True}
+
 
 def words(options: dict[str, object]) -> list[str]:
     """Return options as words of the command line."""
@@ -28,8 +33,7 @@ def resume(out: str, options: dict[str, object], changes: dict[str, object]) -> 
 def warm() -> None:
     """Import Lightning and the script, so that a run need not."""
     importlib.import_module("torch").set_num_threads(1)
-    for name in ("torch._dynamo", f"{__package__}.lightning_job"):
-        importlib.import_module(name)
+    importlib.import_module(".lightning_job", __package__)
 
 
 def run(words: list[str]) -> None:

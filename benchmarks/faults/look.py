@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 SUFFIXES = {".pt", ".ckpt"}
 NOT_STATE = {"config", "hyper_parameters", "callbacks", "loops", "hparams_name"}  # paths, times and names differ
+BESIDE = ("state.pt", "meta.pt")  # in a checkpoint that is a folder: ours, Lightning's
 STEPS = {"step", "global_step"}
 
 Found = dict[str, Any]
@@ -33,6 +37,25 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def read(path: Path) -> dict[str, Any]:
     """Read a checkpoint the way both sides can; raises whatever is wrong with it."""
+    return read_pieces(path) if path.is_dir() else read_file(path)
+
+
+def read_pieces(path: Path) -> dict[str, Any]:
+    """Read a checkpoint that is a folder: what processes wrote in pieces, and what one of them wrote beside those."""
+    if not (path / ".metadata").exists():
+        raise OSError("not whole: it has no .metadata")
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            dcp_to_torch_save(path, whole := Path(name) / "whole.pt")
+        except CheckpointException as error:  # which is no Exception
+            raise OSError(f"damaged: {str(error).strip().rpartition(chr(10))[2]}") from error
+        pieces = read_file(whole)
+    state = read_file(next(file for name in BESIDE if (file := path / name).exists()))
+    return {**state, **{name: {**(state.get(name) or {}), **parts} for name, parts in pieces.items()}}
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a checkpoint that is a file."""
     with zipfile.ZipFile(path) as archive:
         if broken := archive.testzip():
             raise OSError(f"checksum of {broken}")
@@ -53,15 +76,24 @@ def checkpoints(folder: str) -> dict[str, Found]:
     """Return for each checkpoint of a run its step and whether all of it is finite, or why it cannot be read."""
     found: dict[str, Found] = {}
     for path in sorted(Path(folder).glob("*")):
-        if path.suffix not in SUFFIXES:
-            continue
-        try:
-            state = read(path)
-            finite = all(value.isfinite().all() for _, value in leaves(state) if isinstance(value, torch.Tensor))
-            found[path.name] = {"step": step_of(state), "finite": bool(finite)}
-        except Exception as error:  # noqa: BLE001 (whatever it is, the checkpoint cannot be read)
-            found[path.name] = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:80]}
+        if path.suffix in SUFFIXES:
+            found[path.name] = judge(path)
     return found
+
+
+def judge(path: Path) -> Found:
+    """Return a checkpoint's step and whether all of it is finite, or why it cannot be read."""
+    try:
+        state = read(path)
+        finite = all(value.isfinite().all() for _, value in leaves(state) if isinstance(value, torch.Tensor))
+        return {"step": step_of(state), "finite": bool(finite)}
+    except Exception as error:  # noqa: BLE001 (whatever it is, the checkpoint cannot be read)
+        return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:80]}
+
+
+def newest(folder: str) -> int:
+    """Return the step of the newest whole checkpoint that lies in a run's folder under any name, -1 without one."""
+    return max((int(judge(path).get("step", -1)) for path in Path(folder).glob("*")), default=-1)
 
 
 def compare(first: str, second: str) -> list[str]:

@@ -7,6 +7,10 @@ NAME = "ours"
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 PART = "optimization"  # a part of a checkpoint that a run cannot go on without
 VERSION = "format_version"
+# The options with which the same command begins a run and goes on with it, a run saves while it trains, has a tracker.
+AGAIN: dict[str, object] = {}
+ASYNCHRONOUS: dict[str, object] = {"engine": "sharded"}
+BOARD: dict[str, object] = {}
 JOB = {"train.steps": 40, "train.eval_every": 5, "train.log_every": 1, "optim.warmup_steps": 5, "train.device": "cpu"}
 # The options that cases set, by the name that they have on both sides.
 OPTIONS = {
@@ -24,6 +28,7 @@ OPTIONS = {
     "folder": "data.folder",
     "nonfinite": "train.nonfinite",
     "compile": "train.compile",
+    "engine": "train.engine",
 }
 
 

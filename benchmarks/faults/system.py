@@ -20,6 +20,7 @@ from .hooks import on_forward
 
 CALLS = {"os.rename", "os.link", "os.symlink", "os.remove", "os.truncate"}
 NOT_CHECKPOINTS = {".json", ".jsonl", ".csv", ".yaml", ".html", ".txt"}
+EVENTS = "events.out.tfevents"  # TensorBoard's files
 NEW_NAMESPACE, CAPABILITIES = 0x20000, 0x20080522  # CLONE_NEWNS; version 3 of capset's header
 ROOTS_RIGHTS = 0b1110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
 
@@ -31,7 +32,7 @@ def on_call(after: int, action: Callable[[int, str, list[str]], object]) -> None
 
     def call(name: str, *paths: object) -> None:
         full = [os.path.abspath(os.fsdecode(path)) for path in paths if isinstance(path, str | bytes | os.PathLike)]  # noqa: PTH100
-        kept = [path for path in full if path.startswith(here) and Path(path).suffix not in NOT_CHECKPOINTS]
+        kept = [path for path in full if path.startswith(here) and is_of_a_checkpoint(Path(path))]
         if started[0] and kept and not kept[-1].endswith("lock"):
             action(next(numbers), name, kept)
 
@@ -48,6 +49,11 @@ def on_call(after: int, action: Callable[[int, str, list[str]], object]) -> None
 
     os.fsync = synced
     sys.addaudithook(heard)
+
+
+def is_of_a_checkpoint(path: Path) -> bool:
+    """Whether a path may be one of a checkpoint, not of what a run measures."""
+    return path.suffix not in NOT_CHECKPOINTS and not path.name.startswith(EVENTS)
 
 
 def trace(after: int, path: str) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from typing import IO, Any
@@ -17,6 +18,8 @@ from typing import IO, Any
 from .expect import IMPOSSIBLE
 
 Request = dict[str, Any]
+SEVERAL = tuple(f"torch.distributed.{name}" for name in ("run", "fsdp", "checkpoint", "checkpoint.format_utils"))
+NEEDED = ("torch._dynamo", "torch.utils.tensorboard", *SEVERAL)  # by runs of both sides
 
 
 def serve(requests: IO[str], replies: IO[str]) -> Request | None:
@@ -74,6 +77,13 @@ def become(request: Request) -> None:
         os.close(descriptor)
 
 
+def revive() -> None:
+    """Undo what Python 3.11 does in a child: it takes threads that have not begun for threads that have ended."""
+    for thread in [*threading._dangling]:  # type: ignore[attr-defined]  # noqa: SLF001
+        if not thread.ident:
+            vars(thread).update(_is_stopped=False)
+
+
 def install(faults: list[tuple[str, dict[str, Any]]]) -> None:
     """Put faults into this process; raises OSError where that is not possible."""
     for name, arguments in faults:
@@ -85,7 +95,10 @@ def main(side: str) -> int | None:
     """Warm up, serve, and in a child run what was asked for."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    os.register_at_fork(after_in_child=revive)
     module = importlib.import_module(f".{side}", __package__)
+    for name in NEEDED:
+        importlib.import_module(name)
     module.warm()
     gc.collect()
     gc.freeze()
@@ -99,6 +112,10 @@ def main(side: str) -> int | None:
     except OSError as error:
         sys.stderr.write(f"{error}\n")
         return IMPOSSIBLE
+    if request["entry"] == "torchrun":
+        several = importlib.import_module(".torchrun", __package__)
+        several_status: int | None = several.main(module, request["output"], request["words"])
+        return several_status
     if request["entry"] == "run":
         status: int | None = module.run(request["words"])
         return status

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -285,8 +285,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, **more}
 
 
-def torchrun(*words: str, options: tuple[str, ...], env: dict[str, str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "torch.distributed.run", *options, *words]
+def torchrun(
+    *words: str, options: tuple[str, ...], env: dict[str, str], on: tuple[str, ...] = ()
+) -> "subprocess.Popen[str]":
+    command = [*on, sys.executable, "-m", "torch.distributed.run", *options, *words]
     return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -310,6 +312,42 @@ def test_two_hosts_train_together(alone: Path) -> None:
     options = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", port)
     env = environment()
     hosts = [torchrun(*words, options=(*options, "--node-rank", node), env=env) for node in ("0", "1")]
+    said = [host.communicate(timeout=240)[0] for host in hosts]
+    assert [host.returncode for host in hosts] == [0, 0], said
+    torch.testing.assert_close(weights_of("run"), weights_of(str(alone)), rtol=0, atol=1e-6)
+
+
+@pytest.fixture
+def networks() -> Iterator[list[tuple[str, ...]]]:
+    """What begins a command on one of two hosts: network namespaces with a cable between 10.77.0.1 and 10.77.0.2."""
+    ip = shutil.which("ip") or "ip"
+    names, ends = [f"host-{os.getpid()}-{end}" for end in "ab"], [f"v{os.getpid()}{end}" for end in "ab"]
+    cable = ["link", "add", ends[0], "netns", names[0], "type", "veth", "peer", "name", ends[1], "netns", names[1]]
+    steps = [["netns", "add", name] for name in names] + [cable]
+    for number, (name, end) in enumerate(zip(names, ends, strict=True), start=1):
+        steps += [["-n", name, *words] for words in (["addr", "add", f"10.77.0.{number}/24", "dev", end],)]
+        steps += [["-n", name, "link", "set", device, "up"] for device in ("lo", end)]
+    try:
+        for step in steps:
+            made = subprocess.run([ip, *step], capture_output=True, text=True, check=False)
+            if made.returncode:
+                pytest.skip(f"no network namespaces here: {made.stderr.strip()}")
+        device = "GLOO_SOCKET_IFNAME"  # here both hosts have one name, from which gloo would take the address
+        pairs = zip(names, ends, strict=True)
+        yield [(ip, "netns", "exec", name, "env", f"{device}={end}", "DISTRIBUTED_TIMEOUT=60") for name, end in pairs]
+    finally:
+        for name in names:
+            subprocess.run([ip, "netns", "delete", name], capture_output=True, check=False)
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="no network namespaces here: there is no program ip")
+def test_two_hosts_with_networks_of_their_own_train_together(alone: Path, networks: list[tuple[str, ...]]) -> None:
+    words = ["-m", str(commands.__package__), *TRAIN, "--train.out", "run"]
+    options = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "10.77.0.1", "--master-port", "29500")
+    env = environment()
+    hosts = [
+        torchrun(*words, options=(*options, "--node-rank", str(node)), env=env, on=on) for node, on in enumerate(networks)
+    ]
     said = [host.communicate(timeout=240)[0] for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], said
     torch.testing.assert_close(weights_of("run"), weights_of(str(alone)), rtol=0, atol=1e-6)

@@ -35,18 +35,29 @@ def quote(seen: Seen, word: str) -> Seen:
 
 def other_data(lab: Lab) -> Seen:
     """Train on a copy of the data, turn the images of one class around, refresh their manifest, resume."""
-    folder = lab.folder / "data"
-    folder.mkdir()
+    copy_data(lab, "data")
+    lab.copy(folder="data")
+    change_data(lab, "data")
+    ended = lab.resume(folder="data")
+    return quote(Seen(ended, lab.left()), "(?i)data|manifest|sha")
+
+
+def copy_data(lab: Lab, name: str) -> None:
+    """Copy the data into a folder of the case."""
+    folder = lab.folder / name
+    folder.mkdir(parents=True)
     for path in DATA.glob("*.*"):
         if path.suffix in {".npz", ".json"}:
             shutil.copy(path, folder)
-    lab.copy(folder="data")
-    lab.look("change_digits", "data")
+
+
+def change_data(lab: Lab, name: str) -> None:
+    """Change the data in a folder of the case, and the manifest with them."""
+    folder = lab.folder / name
+    lab.look("change_digits", name)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest["files"] = {name: checksum(folder / name) for name in manifest["files"]}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    ended = lab.resume(folder="data")
-    return quote(Seen(ended, lab.left()), "(?i)data|manifest|sha")
 
 
 def checksum(path: Path) -> str:

@@ -43,7 +43,8 @@ def steps(count: int) -> Wanted:
 
 DONE: Wanted = CALM | exits(0) | WHOLE | FINITE | at("last.pt", 40) | steps(40)
 SAVED: Wanted = CALM | WHOLE | FINITE
-HANG = 20.0
+HANG, SHORT = 40.0, 8.0
+SHORTER = fault("hooks.patience", seconds=SHORT)
 
 CASES = [
     Case(
@@ -54,14 +55,14 @@ CASES = [
     ),
     Case(
         "worker-killed-step",
-        "a loader's worker is killed while a step goes on",
-        lambda lab: stop_and_go_on(lab, fault("hooks.lose_worker", after=8), workers=1),
+        f"a loader's worker is killed while a step goes on (ours waits {SHORT:.0f} s here, not 120)",
+        lambda lab: stop_and_go_on(lab, fault("hooks.lose_worker", after=8), SHORTER, workers=1),
         SAVED | exits(4) | EXACT | says("(?i)worker"),
     ),
     Case(
         "worker-hangs",
-        f"a loader's worker hangs ({HANG:.0f} s are waited)",
-        lambda lab: loaded(lab, fault("rows.worker_hangs", after=700), workers=1, timeout=HANG),
+        f"a loader's worker hangs (ours waits {SHORT:.0f} s here, not 120; killed after {HANG:.0f} s)",
+        lambda lab: loaded(lab, fault("rows.worker_hangs", after=700), SHORTER, workers=1, timeout=HANG),
         SAVED | exits(4) | says("(?i)worker|timed? ?out"),
     ),
     Case(

@@ -143,7 +143,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], *, best: bool = False) ->
             link(temporary, path.with_name("best.pt"))
         temporary.replace(path)  # last: a run that dies before goes on from the old one, and does the same again
     except (OSError, RuntimeError) as error:  # torch says of a full disk that a position is unexpected
-        raise OSError(f"could not write {path}: {error.__context__ or error}") from error
+        raise OSError(f"could not write {path}: {error.__context__ or error}; is there space?") from error
     finally:
         temporary.unlink(missing_ok=True)
     if os.name == "posix":  # make the move last as well
