@@ -346,7 +346,8 @@ def test_two_hosts_with_networks_of_their_own_train_together(alone: Path, networ
     options = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "10.77.0.1", "--master-port", "29500")
     env = environment()
     hosts = [
-        torchrun(*words, options=(*options, "--node-rank", str(node)), env=env, on=on) for node, on in enumerate(networks)
+        torchrun(*words, options=(*options, "--node-rank", str(node)), env=env, on=on)
+        for node, on in enumerate(networks)
     ]
     said = [host.communicate(timeout=240)[0] for host in hosts]
     assert [host.returncode for host in hosts] == [0, 0], said
