@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-FOLDER = Path(__file__).parents[1] / "template/src/{{ package_name }}/data"
+FOLDER = Path(__file__).parents[1] / "template/src/{{ package_name }}/data/digits"
 SPLIT_SEED = 2026
 FRACTIONS = {"train": 0.70, "val": 0.15, "test": 0.15}
 

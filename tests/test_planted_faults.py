@@ -58,12 +58,12 @@ def shuffled_labels(package: Path) -> None:
     def change(train: dict[str, np.ndarray], _: dict[str, np.ndarray]) -> None:
         train["train_targets"] = np.random.default_rng(0).permutation(train["train_targets"])
 
-    rewrite(package / "data", change)
+    rewrite(package / "data/digits", change)
 
 
 def flipped_byte(package: Path) -> None:
     """One byte of the data file inverted."""
-    path = package / "data/digits.npz"
+    path = package / "data/digits/digits.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
@@ -75,7 +75,7 @@ def leaked_test_image(package: Path) -> None:
     def change(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> None:
         train["train_inputs"][0], train["train_targets"][0] = test["test_inputs"][0], test["test_targets"][0]
 
-    rewrite(package / "data", change)
+    rewrite(package / "data/digits", change)
 
 
 # What is planted, the one check that turns red, and what that check says of it.

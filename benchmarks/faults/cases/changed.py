@@ -10,7 +10,7 @@ from pathlib import Path
 from ..bench import ROOT, Lab
 from ..expect import CALM, Case, Seen, at, exits, fact, says
 
-DATA = ROOT / "working" / "my_project" / "data"
+DATA = ROOT / "working" / "my_project" / "data" / "digits"
 GIT = ("git", "-c", "user.name=faults", "-c", "user.email=faults@localhost", "-c", "commit.gpgsign=false")
 
 

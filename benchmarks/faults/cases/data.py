@@ -5,7 +5,7 @@ from typing import Any
 from ..bench import ROOT, Fault, Lab, fault, stop_and_go_on
 from ..expect import CALM, EXACT, FINITE, WHOLE, Case, Seen, Wanted, at, exits, says
 
-DATA = ROOT / "working" / "my_project" / "data"
+DATA = ROOT / "working" / "my_project" / "data" / "digits"
 
 
 def loaded(lab: Lab, *faults: Fault, timeout: float = 0, **options: Any) -> Seen:

@@ -29,7 +29,7 @@ class DigitsConfig:
     @property
     def root(self) -> Path:
         """The folder with the data files and their manifest."""
-        return Path(self.folder or Path(__file__).parent)
+        return Path(self.folder or Path(__file__).with_suffix(""))
 
     def build(self, split: Split, *, augment: bool = False, num_rows: int | None = None) -> "Digits":
         """Open one split, or its first rows; the test images lie in a file of their own."""
