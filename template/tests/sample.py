@@ -18,7 +18,15 @@ from torch import Tensor, nn
 
 from my_project import config as configs
 from my_project.evaluation.report import FILES
-from my_project.types import STRICT, Batch, Carry, Fraction, Measurement, Split, StepOutput
+from my_project.types import (
+    STRICT,
+    Batch,
+    Carry,
+    Fraction,
+    Measurement,
+    Split,
+    StepOutput,
+)
 
 PRESET = Path(__file__).with_suffix(".yaml")
 NUM_ROWS: dict[Split, int] = {"train": 320, "val": 80, "test": 80}
@@ -37,10 +45,11 @@ class SampleConfig:
     kind: Literal["sample"] = "sample"
     batch_size: PositiveInt = 64
     workers: NonNegativeInt = 0
+    pieces: bool = False  # inputs are a dict of tensors
 
     def build(self, split: Split, *, augment: bool = False, num_rows: int | None = None) -> "Rows":
         draw = torch.Generator().manual_seed([*NUM_ROWS].index(split))
-        return Rows(torch.randn(NUM_ROWS[split], 4, generator=draw)[:num_rows], augment=augment)
+        return Rows(torch.randn(NUM_ROWS[split], 4, generator=draw)[:num_rows], augment=augment, pieces=self.pieces)
 
     def read(self, path: Path) -> Tensor:
         return torch.from_numpy(np.loadtxt(path, np.float32, delimiter=",", ndmin=2))
@@ -49,8 +58,8 @@ class SampleConfig:
 class Rows:
     """Vectors [N, 4] and their lengths [N]; augmented ones are turned round as their number and the seed say."""
 
-    def __init__(self, inputs: Tensor, *, augment: bool = False) -> None:
-        self.inputs, self.targets, self.augment = inputs, inputs.norm(dim=1), augment
+    def __init__(self, inputs: Tensor, *, augment: bool = False, pieces: bool = False) -> None:
+        self.inputs, self.targets, self.augment, self.pieces = inputs, inputs.norm(dim=1), augment, pieces
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -58,7 +67,9 @@ class Rows:
     def __getitem__(self, key: tuple[Tensor, int]) -> Batch:
         index, seed = key
         signs = 1.0 - (index + seed) % 2 * 2 * self.augment  # 1 or -1
-        return Batch(self.inputs[index] * signs[:, None], self.targets[index], index)
+        rows = self.inputs[index] * signs[:, None]
+        inputs = {"first": rows[:, :1], "rest": (rows[:, 1:3], rows[:, 3:])} if self.pieces else rows
+        return Batch(inputs, self.targets[index], index)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -67,6 +78,7 @@ class NetConfig:
     dim: PositiveInt = 16
     depth: PositiveInt = 1
     dropout: Fraction = 0.1
+    fitted: bool = False  # inputs are standardised by what `prepare` saw
 
     def build(self) -> "Net":
         return Net(self)
@@ -81,10 +93,19 @@ class Net(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Linear(d, dim), nn.GELU(), nn.Dropout(config.dropout)) for d in dims
         )
-        self.head = nn.Linear(dim, 1)
+        self.head, self.fitted = nn.Linear(dim, 1), config.fitted
+        if config.fitted:
+            self.register_buffer("mean", torch.zeros(4))
+            self.register_buffer("std", torch.ones(4))
+
+    def prepare(self, dataset: Rows) -> None:
+        if self.fitted:
+            self.mean, self.std = dataset.inputs.mean(0), dataset.inputs.std(0)
 
     def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
-        values = batch.inputs
+        pieces = isinstance(batch.inputs, dict)
+        values = torch.cat([batch.inputs["first"], *batch.inputs["rest"]], dim=1) if pieces else batch.inputs
+        values = (values - self.mean) / self.std if self.fitted else values
         for block in self.blocks:
             values = block(values)
         outputs = self.head(values).sum(1)  # [B, 1] -> [B], and not a view, of which FSDP2 would warn

@@ -134,7 +134,7 @@ def test_torchrun_is_all_that_changes(alone: Path) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_accumulated_batches_and_uneven_shares_change_nothing(engine: str) -> None:
-    words = [*TRAIN, "--train.accumulate", "2", "--data.batch-size", "25"]
+    words = [*TRAIN, "--train.accumulate", "2", "--data.batch-size", "25", "--data.pieces", "true"]
     assert main([*words, "--train.out", "one"]) == 0
     assert launch([*words, "--train.engine", engine, "--train.out", "two"]) == [0, 0], said_by(0)
     torch.testing.assert_close(weights_of("two"), weights_of("one"), rtol=0, atol=1e-6)

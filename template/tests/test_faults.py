@@ -379,9 +379,9 @@ def test_a_checkpoint_of_the_first_format_is_migrated() -> None:
     state = load_checkpoint(old)
     assert (state["format_version"], state["trainer"]["step"], state["carries"]) == (2, 60, [None])
     _, model, _ = commands.open_run(RUN)
-    assert sample.measure(model, configs.load(PRESET).data.build("val")).value < 1
-    shutil.copy(old, RUN / "last.pt")
     config = configs.from_dict(state["config"])
+    assert sample.measure(model, config.data.build("val")).value < 1
+    shutil.copy(old, RUN / "last.pt")
     configs.save(config, RUN / "config.yaml")
     write_json(RUN / "manifest.json", describe_run(read_manifest(config.data.root), 0))
     assert main(["train", "--resume", "run", "--train.steps", "64"]) == 0
@@ -518,7 +518,10 @@ def test_a_corrupt_record_is_named(workers: str, monkeypatch: pytest.MonkeyPatch
     assert load_checkpoint(RUN / "last.pt")["trainer"]["step"] == int(step)
 
 
-@pytest.mark.parametrize(("change", "named"), [("shape", "[64, 3]"), ("dtype", "torch.float64")])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [("shape", "inputs='torch.float32 [3]'"), ("dtype", "inputs='torch.float64 [4]'"), ("piece", "'torch.int64 [2]'")],
+)
 def test_a_batch_unlike_those_before_is_named(change: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     item = Rows.__getitem__
 
@@ -526,14 +529,17 @@ def test_a_batch_unlike_those_before_is_named(change: str, named: str, monkeypat
         batch = item(self, key)
         if len(self) != NUM_ROWS["train"] or 100 not in key[0]:
             return batch
-        inputs = batch.inputs[..., :-1] if change == "shape" else batch.inputs.double()
+        if change == "piece":
+            inputs = {**batch.inputs, "rest": (batch.inputs["rest"][0].long(),)}
+        else:
+            inputs = batch.inputs[..., :-1] if change == "shape" else batch.inputs.double()
         return Batch(inputs, batch.targets, batch.index)
 
     monkeypatch.setattr(Rows, "__getitem__", another)
-    status, said = train("--train.steps", "40")
+    status, said = train("--train.steps", "40", "--data.pieces", str(change == "piece"))
     assert status == 4
     [error] = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert error.startswith("error: a batch is unlike those before: inputs ")
+    assert error.startswith("error: a batch is unlike those before: Batch(inputs=")
     assert named in error
     assert re.search(r"[ []100[],]", error)
     assert load_checkpoint(RUN / "last.pt")["trainer"]["step"] > 0

@@ -36,16 +36,17 @@ def figures(folder: Path) -> list[dict[str, Any]]:
     return [{**line, "seconds": 0} for line in read_journal(folder)]
 
 
-def test_lightning_trains_what_our_own_loop_trains() -> None:
-    first, second = fit("lightning"), fit("ours", **{"train.engine": "trainer"})
+@pytest.mark.parametrize("pieces", [False, True])
+def test_lightning_trains_what_our_own_loop_trains(pieces: bool) -> None:
+    options = {"data.pieces": pieces}
+    first, second = fit("lightning", **options), fit("ours", **{**options, "train.engine": "trainer"})
     assert_same_weights(first, second)
     assert [line["step"] for line in figures(first)] == [line["step"] for line in figures(second)]
     assert figures(first)[-1] == figures(second)[-1]
 
 
-def test_its_preset_trains_in_lightning() -> None:
-    config = configs.load("lightning", {"train.steps": 2, "train.out": "run"})
-    assert config.train.engine == "lightning"
+def test_the_default_preset_trains_in_lightning() -> None:
+    config = configs.load(overrides={"train.engine": "lightning", "train.steps": 2, "train.out": "run"})
     assert load_checkpoint(commands.fit(config) / "last.pt")["trainer"]["step"] == 2
 
 
@@ -77,7 +78,7 @@ def test_bf16_trains_and_what_cannot_be_done_is_refused() -> None:
 @pytest.mark.filterwarnings("ignore")  # of Lightning, not of the project
 def test_module_and_data_work_in_a_trainer_of_your_own() -> None:
     config = configs.load(PRESET)
-    module, data = LitModel(config.model.build(), config.optim, 40), LitData(config.data)
+    module, data = LitModel(commands.build(config, config.data.build("train")), config.optim, 40), LitData(config.data)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = lightning.Trainer(max_steps=40, val_check_interval=20, accelerator="cpu", limit_train_batches=40, **quiet)  # type: ignore[arg-type]
     trainer.fit(module, datamodule=data)

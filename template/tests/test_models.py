@@ -4,27 +4,30 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from my_project import config as configs
+from my_project import run as commands
 from my_project.config import Config
 from my_project.training.device import recompute
-from my_project.types import Batch, Carry, StepOutput
+from my_project.types import Batch, Carry, StepOutput, map_carry
 
 from .sample import PRESET
 
 ALL = [configs.load(path) for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
 RUNS = {config.name: config for config in ALL if config.train.engine == "auto"}  # each model once
 OTHERS = set(configs.kinds("model")) - {config.model.kind for config in ALL}  # a model without a preset
+RUNS["pieces"] = configs.load(PRESET, {"data.pieces": True})
 RUNS |= {kind: configs.load(overrides={"model.kind": kind}) for kind in sorted(OTHERS)}
 
 
 def build(config: Config) -> nn.Module:
     torch.manual_seed(0)
-    model: nn.Module = config.model.build()
+    model: nn.Module = commands.build(config, config.data.build("train"))
     return model
 
 
@@ -119,7 +122,7 @@ def test_bf16_autocast_is_finite(config: Config) -> None:
 @pytest.mark.parametrize("scale", [0.0, 1e-6, 1e4, -1e4])
 def test_extreme_inputs_stay_finite(config: Config, scale: float) -> None:
     batch = batch_of(config, 4)
-    inputs = batch.inputs * scale if batch.inputs.is_floating_point() else batch.inputs
+    inputs = map_carry(batch.inputs, lambda part: part * scale if part.is_floating_point() else part)
     output = answer(build(config), Batch(inputs, batch.targets, batch.index))
     assert output.outputs.isfinite().all()
     assert output.loss.isfinite()
@@ -132,7 +135,7 @@ class Outputs(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, inputs: Tensor, targets: Tensor, index: Tensor) -> Tensor:
+    def forward(self, inputs: Any, targets: Tensor, index: Tensor) -> Tensor:
         outputs: Tensor = self.model(Batch(inputs, targets, index), None).outputs
         return outputs
 

@@ -15,7 +15,7 @@ from my_project.training.optimizer import Optimization
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry
 
-from .sample import PRESET, Rows
+from .sample import NUM_ROWS, PRESET, Net, Rows
 
 NAME = str(PRESET)
 WHOLE = ["--data.batch-size", "320"]  # the loss of all rows falls without noise
@@ -66,7 +66,7 @@ def test_parameters_and_latency_are_listed(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.CaptureFixture[str]) -> None:
-    found = figures(capsys, "profile", NAME, *SHORT, "--trace", "trace.json")
+    found = figures(capsys, "profile", NAME, *SHORT, "--trace", "trace.json", "--data.pieces", "true")
     events = json.loads(Path("trace.json").read_text())["traceEvents"]
     assert any("addmm" in event.get("name", "") for event in events)
     assert found["operations"][0]["self_cpu_ms"] >= found["operations"][-1]["self_cpu_ms"] > 0
@@ -101,6 +101,14 @@ def test_budgets_that_make_no_sense_are_refused(
 )
 def test_words_that_make_no_sense_are_refused(words: list[str]) -> None:
     assert main(words) == 2
+
+
+@pytest.mark.parametrize("words", [["profile", NAME, *SHORT], ["lr-find", NAME, "--steps", "10"]])
+def test_the_model_has_seen_the_training_split_before(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[int]()
+    monkeypatch.setattr(Net, "prepare", lambda _, dataset: seen.append(len(dataset)))
+    assert main(words) == 0
+    assert seen == [NUM_ROWS["train"]]
 
 
 def test_the_suggested_rate_trains_better_than_a_much_smaller_or_larger_one(

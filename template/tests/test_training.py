@@ -30,7 +30,7 @@ from my_project.training.storage import (
 from my_project.training.trainer import TrainConfig, Trainer
 from my_project.types import Batch, Carry, Measurement, StepOutput
 
-from .sample import PRESET
+from .sample import PRESET, SampleConfig
 
 NAMES = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
 PRESETS = [name for name in NAMES if configs.load(name).train.engine == "auto"]  # other engines have tests of their own
@@ -155,6 +155,24 @@ def test_a_run_that_is_stopped_anywhere_goes_on_as_if_it_had_never_stopped(prese
         assert weights_of(parts)["trainer"]["step"] == step
         commands.fit(changed(config, train__out=""), resume=parts)
         assert_same_run(whole, parts)
+
+
+def test_what_is_fitted_to_data_is_fitted_to_the_training_rows_and_goes_with_the_weights() -> None:
+    options = {"train.steps": 2, "data.batch_size": 40}
+    config, other = configs.load(PRESET, options), configs.load(PRESET, {**options, "optim.lr": 0.001})
+    rows = config.data.build("train").inputs
+    whole, few = commands.fit(config), commands.fit(config, overfit_batches=2)
+    for folder, seen in ((whole, rows), (few, rows[:80]), (commands.fit(other, init_from=few), rows[:80])):
+        for state in (weights_of(folder)["model"], commands.open_run(folder)[1].state_dict()):
+            torch.testing.assert_close((state["mean"], state["std"]), (seen.mean(0), seen.std(0)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"train.accumulate": 2}, {"data.workers": 1}, {"model.depth": 2}])
+def test_inputs_in_pieces_train_what_whole_ones_train(options: dict[str, Any]) -> None:
+    few = {"train.steps": 4, "train.eval_every": 2, "optim.warmup_steps": 0, **options}
+    whole, pieces = (commands.fit(configs.load(PRESET, {**few, "data.pieces": value})) for value in (False, True))
+    assert_same(weights_of(whole)["model"], weights_of(pieces)["model"])
+    assert lines_of(whole) == lines_of(pieces)
 
 
 class Killed(BaseException):
@@ -524,6 +542,13 @@ def test_an_odd_number_of_rows_is_halved_as_well() -> None:
     torch.testing.assert_close(first_moments(whole), first_moments(small), rtol=1e-6, atol=1e-6)
 
 
+def test_inputs_in_pieces_take_turns_as_well() -> None:
+    whole, pieces = (SampleConfig(pieces=value).build("train")[torch.arange(11), 0] for value in (False, True))
+    for one, other in zip(whole.split(4), pieces.split(4), strict=True):
+        assert torch.equal(torch.cat([other.inputs["first"], *other.inputs["rest"]], dim=1), one.inputs)
+        assert torch.equal(other.index, one.index)
+
+
 def test_where_one_row_is_too_much_the_run_is_saved_and_ends(workspace: Path) -> None:
     trainer = make_trainer(TrainConfig(steps=5, eval_every=2))
     trainer.fit([numbers(4)] * 3, workspace, Journal(workspace, 5).write, save_checkpoint)
@@ -638,7 +663,7 @@ def test_weights_begin_with_those_of_another_run(small: Config, caplog: pytest.L
     torch.testing.assert_close(begun, before, rtol=0, atol=1e-6)
     with caplog.at_level("INFO"):
         commands.fit(changed(still, model__depth=2), init_from=folder)
-    assert "began with 4 of 6 weights; at random: blocks.1.0.weight, blocks.1.0.bias" in caplog.text
+    assert "began with 6 of 8 weights; at random: blocks.1.0.weight, blocks.1.0.bias" in caplog.text
     with pytest.raises(ValueError, match="no weight"):
         commands.fit(replace(small, model=SimpleNamespace(build=Line)), init_from=folder)
     # copier: endfilter

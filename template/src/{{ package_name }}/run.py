@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import nn
 
 from .config import DEFAULT_PRESET, Config, differences, from_dict, load, save, to_dict
-from .data.loader import read_manifest, train_batches, verify
+from .data.loader import Dataset, read_manifest, train_batches, verify
 from .evaluation.report import write_report
 from .training import storage
 from .training.trainer import Trainer
@@ -55,7 +55,7 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
     num_rows = overfit_batches * config.data.batch_size or None  # to train and to validate on
     data = config.data.build("train", augment=not num_rows, num_rows=num_rows)
     held_out = data if num_rows else config.data.build("val")
-    model = config.model.build()
+    model = build(config, data)
     if init_from:
         init_weights(model, storage.load_checkpoint(checkpoint_path(init_from, "best.pt")))
     parts = (model, config.optim, lambda m: task(config).measure(m, held_out), to_dict(config))
@@ -74,6 +74,13 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
         logger.warning("stopped and saved at step %d; go on with: train --resume %s", trainer.step, run)
         raise SystemExit(trainer.heard[0])
     return run
+
+
+def build(config: Config, train_split: Dataset) -> Any:
+    """Make a model; one that has `prepare` first fits what it measures, such as means, to the training split."""
+    if hasattr(model := config.model.build(), "prepare"):
+        model.prepare(train_split)
+    return model
 
 
 def engine(name: str) -> type[Trainer]:
@@ -132,8 +139,7 @@ def init_weights(model: nn.Module, state: Record) -> None:
 
 def open_run(run: Path) -> tuple[Config, nn.Module, Path]:
     """Return a run's config, its model with the best weights on the CPU, and their checkpoint."""
-    path = checkpoint_path(run, "best.pt")
-    state = storage.load_checkpoint(path)
+    state = storage.load_checkpoint(path := checkpoint_path(run, "best.pt"))
     config = from_dict(state["config"])
     model = config.model.build()
     model.load_state_dict({**state["model"], **state["optimization"]["averages"]})
@@ -184,8 +190,7 @@ def report(run: Path) -> str:
 
 def data(action: str = "verify", folder: Path | None = None) -> Record:
     """Check data files against their manifest; SystemExit(1) after a line that names what is wrong."""
-    folder = folder or load().data.root
-    if problems := verify(folder):
+    if problems := verify(folder := folder or load().data.root):
         logger.error("data %s: %s", action, "; ".join(problems))
         raise SystemExit(1)
     return {"folder": str(folder), "rows": read_manifest(folder)["rows"]}

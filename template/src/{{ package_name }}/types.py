@@ -20,15 +20,14 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=T
 class Batch:
     """Rows that go through the model together; `index` is their numbers in the split."""
 
-    inputs: Tensor  # [B, ...]
+    inputs: Any  # tensor [B, ...], or several of them in dicts and tuples
     targets: Tensor  # [B, ...]
     index: Tensor  # [B]
     starts: Tensor | None = None  # [B] bool, where rows go on from batch to batch: a document begins, drop the carry
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map(self, function: Callable[[Tensor], Any]) -> Self:
         """Return the batch with a function applied to each of its tensors."""
-        starts = None if self.starts is None else function(self.starts)
-        return type(self)(function(self.inputs), function(self.targets), function(self.index), starts)
+        return type(self)(*map_carry((self.inputs, self.targets, self.index, self.starts), function))
 
     def to(self, device: torch.device) -> Self:
         """Return the same rows on another device, without waiting for the copy."""
@@ -69,8 +68,8 @@ class Measurement:
     metrics: Mapping[str, Any]
 
 
-def map_carry(carry: Carry, function: Callable[[Tensor], Tensor]) -> Carry:
-    """Return a carry with a function applied to each of its tensors [B, ...]."""
+def map_carry(carry: Carry, function: Callable[[Tensor], Any]) -> Carry:
+    """Return a carry, or what else holds tensors so, with a function applied to each of its tensors [B, ...]."""
     if isinstance(carry, Tensor):
         return function(carry)
     if isinstance(carry, dict):

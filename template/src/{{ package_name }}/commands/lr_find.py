@@ -45,10 +45,11 @@ def main(
     quiet = {f"train.{name}": steps for name in ("steps", "eval_every", "log_every")}
     config = load(preset, {**(overrides or {}), **quiet, "train.nonfinite": "skip", "optim.ema_decay": 0})
     seed_everything(config.train.seed)
-    model = config.model.build()
+    data = config.data.build("train", augment=True)
+    model = run.build(config, data)
     trainer = run.engine(config.train.engine)(config.train, model, config.optim, unmeasured, to_dict(config))
     search = Search(trainer, lowest, highest)
-    batches = train_batches(config.data.build("train", augment=True), config.data, seed=config.train.seed)
+    batches = train_batches(data, config.data, seed=config.train.seed)
     with tempfile.TemporaryDirectory() as folder:
         trainer.fit(search.watched(batches), Path(folder), nothing, nothing)
     best = steepest(search.rates, search.losses)

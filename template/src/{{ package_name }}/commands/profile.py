@@ -20,7 +20,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from .. import run
-from ..config import DEFAULT_PRESET, Config, load, to_dict
+from ..config import DEFAULT_PRESET, load, to_dict
 from ..data.loader import train_batches
 from ..training.storage import seed_everything
 from ..training.trainer import Trainer
@@ -68,10 +68,11 @@ def main(
     length = WARM_UP + steps + 1  # the last one also evaluates and saves
     config = load(preset, {**(overrides or {}), "train.steps": length, "train.eval_every": length})
     seed_everything(config.train.seed)
-    model = config.model.build()
+    data = config.data.build("train", augment=True)
+    model = run.build(config, data)
     trainer = run.engine(config.train.engine)(config.train, model, config.optim, unmeasured, to_dict(config))
     watch = Watch(trainer, steps)
-    operations = fit(watch, config, trace)
+    operations = fit(watch, train_batches(data, config.data, seed=config.train.seed), trace)
     one_row = config.data.build("val")[torch.zeros(1, dtype=torch.long), 0].to(trainer.device)
     figures = {
         "steps": steps,
@@ -160,10 +161,8 @@ class Watch:
         return {**parts, "rest": spent["total"] - sum(parts.values()), "total": spent["total"]}
 
 
-def fit(watch: Watch, config: Config, trace: Path | None) -> list[dict[str, Any]]:
+def fit(watch: Watch, batches: Iterable[Batch], trace: Path | None) -> list[dict[str, Any]]:
     """Train in a temporary run folder; return the operations that took longest where a trace is wanted."""
-    dataset = config.data.build("train", augment=True)
-    batches = train_batches(dataset, config.data, seed=config.train.seed)
     profiler: Any = torch.profiler.profile() if trace else nullcontext()
     with tempfile.TemporaryDirectory() as folder, profiler:
         watch.trainer.fit(watch.watched(batches), Path(folder), nothing, nothing)
@@ -177,7 +176,7 @@ def fit(watch: Watch, config: Config, trace: Path | None) -> list[dict[str, Any]
 @torch.inference_mode()
 def latency(model: nn.Module, batch: Batch) -> dict[str, float]:
     """Return the median and the 95th percentile of the time [ms] to answer a batch of one row."""
-    times, cuda = list[float](), batch.inputs.device.type == "cuda"
+    times, cuda = list[float](), batch.index.device.type == "cuda"
     model.eval()
     for _ in range(WARM_UP + NUM_ANSWERS):
         started = time.perf_counter()

@@ -33,8 +33,7 @@ class Cnn(nn.Module):
         super().__init__()
         dims, layers = [1, *(config.dim * 2**stage for stage in range(config.depth))], list[nn.Module]()
         for old, new in pairwise(dims):
-            convolution = nn.Conv2d(old, new, kernel_size=3, stride=1 if old == 1 else 2, padding=1)
-            layers += [convolution, nn.GroupNorm(8, new), nn.GELU()]
+            layers += [nn.Conv2d(old, new, 3, stride=1 if old == 1 else 2, padding=1), nn.GroupNorm(8, new), nn.GELU()]
         self.stages, self.dropout = nn.Sequential(*layers), nn.Dropout(config.dropout)
         self.head, self.label_smoothing = nn.Linear(dims[-1], config.num_classes), config.label_smoothing
 

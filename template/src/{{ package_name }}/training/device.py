@@ -56,8 +56,8 @@ def batch_errors(batches: Iterable[Any] = (), usual: Any = None) -> Iterator[Non
     except RuntimeError as error:
         if "out of memory" not in str(error) and "allocate memory" not in str(error):
             for batch in batches:
-                what = f"inputs {batch.inputs.dtype} {[*batch.inputs.shape]}, rows {batch.index.tolist()}"
-                kinds = [(rows.inputs.dtype, rows.inputs.shape[1:]) for rows in (batch, usual or batch)]
+                kinds = [rows.map(lambda part: f"{part.dtype} {[*part.shape[1:]]}") for rows in (batch, usual or batch)]
+                what = f"{kinds[0]}, rows {batch.index.tolist()}"
                 if kinds[0] != kinds[1]:
                     raise OSError(f"a batch is unlike those before: {what}: {error}") from error
                 error.add_note(what)

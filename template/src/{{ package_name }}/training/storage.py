@@ -113,8 +113,7 @@ class Journal:
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
     """Return a run's measurements; a line that was cut off is left out."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    lines = path.read_text("utf-8").splitlines() if (path := folder / "metrics.jsonl").exists() else []
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
