@@ -11,7 +11,7 @@ from my_project import config as configs
 from my_project import run as commands
 from my_project.training.storage import read_journal
 
-GOLDEN = Path(__file__).parent / "golden.json"
+GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
 PRESETS = [name for name in NAMES if configs.load(name).train.engine == "auto"]  # other engines have tests of their own
 OPTIONS = {"train.steps": 6, "train.log_every": 2, "train.device": "cpu", "optim.warmup_steps": 2}
@@ -21,9 +21,8 @@ OPTIONS = {"train.steps": 6, "train.log_every": 2, "train.device": "cpu", "optim
 def test_the_losses_of_a_seeded_run_are_those_of_before(preset: str, request: pytest.FixtureRequest) -> None:
     folder = commands.fit(configs.load(preset, OPTIONS))
     losses = [line["loss"] for line in read_journal(folder)]
-    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    golden = GOLDEN / f"{preset}.json"
     if request.config.getoption("--update-golden"):
-        GOLDEN.write_text(json.dumps({**golden, preset: losses}, indent=2) + "\n")
-        return
-    torch.testing.assert_close(losses, golden[preset], rtol=1e-3, atol=1e-4)
+        golden.write_text(json.dumps(losses) + "\n")
+    torch.testing.assert_close(losses, json.loads(golden.read_text()), rtol=1e-3, atol=1e-4)
     # copier: endfilter
