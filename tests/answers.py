@@ -12,10 +12,13 @@ from allpairspy import AllPairs  # type: ignore[import-untyped]
 Answers = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
-QUESTIONS: dict[str, dict[str, Any]] = {
-    name: question
-    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8")).items()
-    if not name.startswith("_") and question.get("when", True)
+ALL: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+QUESTIONS = {name: row for name, row in ALL.items() if not name.startswith("_") and row.get("when", True)}
+VARIANTS: dict[str, list[str]] = ALL["variants"]["default"]
+FAMILIES: dict[str, Answers] = {
+    "-".join(filter(None, (task, variant))): {"task": task, **({"variant": variant} if variant else {})}
+    for task, variants in VARIANTS.items()
+    for variant in variants or [""]
 }
 
 # Names that break a careless template; in each all that a person may write.
@@ -50,26 +53,29 @@ def choices(question: dict[str, Any]) -> list[Any]:
     if question["type"] == "bool":
         return [True, False]
     allowed = question.get("choices", [])
+    if isinstance(allowed, str):  # of the variants, those of the task
+        return [variant for variants in VARIANTS.values() for variant in variants]
     return list(allowed.values() if isinstance(allowed, dict) else allowed)
 
 
 def factors() -> dict[str, list[Any]]:
-    """What a sample varies: the names, and each question of choice."""
-    chosen = {name: choices(question) for name, question in QUESTIONS.items()}
-    return {"names": list(NAMES)} | {name: values for name, values in chosen.items() if values}
+    """What a sample varies: the names, the family of task and variant, and each other question of choice."""
+    chosen = {name: choices(row) for name, row in QUESTIONS.items() if name not in {"task", "variant"}}
+    return {"names": list(NAMES), "family": list(FAMILIES)} | {name: v for name, v in chosen.items() if v}
 
 
 def answers(row: dict[str, Any]) -> Answers:
     """The answers of one row of factors."""
-    return NAMES[row["names"]] | {name: value for name, value in row.items() if name != "names"}
+    rest = {name: value for name, value in row.items() if name not in {"names", "family"}}
+    return NAMES[row["names"]] | FAMILIES[row["family"]] | rest
 
 
 def extreme(*, on: bool) -> Answers:
     """All that can be switched, on or off; of several choices the last, or none or the first."""
-    rows = {name: values for name, values in factors().items() if name != "names"}
-    if on:
-        return {name: [v for v in values if v not in (False, "none")][-1] for name, values in rows.items()}
-    return {name: next((v for v in values if v in (False, "none")), values[0]) for name, values in rows.items()}
+    rows = factors() | {"names": ["plain"]}
+    off = {name: next((v for v in values if v in (False, "none")), values[0]) for name, values in rows.items()}
+    last = {name: [v for v in values if v not in (False, "none")][-1] for name, values in rows.items()}
+    return answers(last if on else off)
 
 
 def samples() -> dict[str, Answers]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import copier
 
-from tests.answers import NAMES, ROOT, Answers
+from tests.answers import NAMES, ROOT, VARIANTS, Answers
 
 GIT = ["git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
 
@@ -40,6 +40,13 @@ class Sample:
     def package(self) -> str:
         """The name its package is imported by."""
         return str(self.answers.get("package_name", "my_project"))
+
+    @property
+    def family(self) -> str:
+        """Its task and variant in one word."""
+        task = self.answers.get("task", next(iter(VARIANTS)))
+        variants = VARIANTS[task]
+        return f"{task}-{self.answers.get('variant', variants[0])}" if variants else task
 
     @property
     def source(self) -> Path:

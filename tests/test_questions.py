@@ -75,6 +75,7 @@ REFUSED = [
     ("python_version", "3.10", "is not in"),
     ("torch_index", "cu999", "is not in"),
     ("task", "alchemy", "is not in"),
+    ("variant", "smell", "is not in"),
     ("scope", "huge", "is not in"),
     ("tracker", "huge", "is not in"),
     ("ci", "jenkins", "is not in"),
