@@ -52,10 +52,8 @@ def train_batches(dataset: Dataset, config: DataConfig, *, seed: int, position: 
     """Return an endless, shuffled loader that begins after `position` batches over all epochs."""
     sampler = ShuffledBatches(len(dataset), config.batch_size, seed=seed, position=position)
     workers: Any = {"num_workers": config.workers, "timeout": TIMEOUT if config.workers else 0}
-    more: Any = {
-        "pin_memory": torch.cuda.is_available(),
-        "generator": torch.Generator(),
-    }  # not the global one: exact resume
+    generator = torch.Generator()  # not the global one: exact resume
+    more: Any = {"pin_memory": torch.cuda.is_available(), "generator": generator}
     return Batches(dataset, sampler=sampler, batch_size=None, **workers, **more)
 
 
