@@ -20,10 +20,23 @@ from types import ModuleType
 
 from . import lightning_side, ours
 from .bench import Host, ImpossibleError, Lab
-from .cases import changed, checkpoints, data, disk, killed, numbers, ranks, signals, surroundings, trackers, wrong_use
+from .cases import (
+    changed,
+    checkpoints,
+    data,
+    disk,
+    killed,
+    numbers,
+    pieces,
+    ranks,
+    signals,
+    surroundings,
+    trackers,
+    wrong_use,
+)
 from .expect import IMPOSSIBLE, UNPLAYED, Case, Ended, Seen, shorten
 
-ROOMS = (killed, disk, checkpoints, changed, numbers, signals, data, surroundings, wrong_use, trackers, ranks)
+ROOMS = (killed, disk, checkpoints, changed, numbers, signals, data, surroundings, wrong_use, trackers, ranks, pieces)
 CASES: list[Case] = [case for room in ROOMS for case in room.CASES]
 
 

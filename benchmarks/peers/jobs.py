@@ -101,8 +101,8 @@ class Net(nn.Module):
 
 JOBS = (
     Job(name="mlp", layers=mlp, shape=(64,), batch_size=32, checked=120, warm=10, steps=200, rounds=18),
-    Job(name="cnn", layers=cnn, shape=(1, 28, 28), batch_size=16, checked=60, warm=1, steps=20, rounds=10),
-    Job(name="transformer", layers=Transformer, shape=(16, 32), batch_size=4, checked=40, warm=1, steps=8, rounds=7),
+    Job(name="cnn", layers=cnn, shape=(1, 28, 28), batch_size=16, checked=60, warm=1, steps=20, rounds=16),
+    Job(name="transformer", layers=Transformer, shape=(16, 32), batch_size=4, checked=40, warm=1, steps=8, rounds=16),
 )
 
 

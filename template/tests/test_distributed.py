@@ -1,7 +1,9 @@
 # copier: filter replace("my_project", package_name)
 """Several processes train what one would have trained, and survive the loss of each other."""
 
+import concurrent.futures
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -221,6 +223,17 @@ def test_a_process_with_other_data_is_named() -> None:
     assert "the data of process 1 differ from those of process 0" in said_by(0)
 
 
+def test_a_process_with_fewer_rows_is_named() -> None:
+    def lose_rows(rank: int) -> None:
+        if rank == 1:
+            kind: Any = sample.SampleConfig
+            build = kind.build
+            kind.build = lambda self, split, **_: build(self, split, num_rows=90)
+
+    assert launch([*TRAIN, "--train.out", "run"], before=lose_rows) == [4, 4]
+    assert "the data of process 1 differ from those of process 0" in said_by(0)
+
+
 def test_a_process_that_hangs_is_given_up_in_time() -> None:
     def hang(rank: int) -> None:
         distributed.TIMEOUT = timedelta(seconds=2)
@@ -412,6 +425,55 @@ def test_a_folder_that_is_not_whole_is_refused_and_the_one_before_taken_if_asked
     assert "run/last.pt is not a whole folder" in said_by(0)
     assert launch(["train", "--resume", "run/previous.pt"]) == [0, 0], said_by(0)
     assert sorted(path.name for path in Path("run").glob("step-*")) == ["step-00000005", "step-00000010"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_piece_is_named_and_the_checkpoint_before_taken_if_asked(damage: str) -> None:
+    words = [*TRAIN, "--train.engine", "sharded", "--train.out", "run"]
+    assert launch(words) == [0, 0], said_by(0)
+    piece = max(Path("run/last.pt").glob("__1_*.distcp"), key=lambda path: path.stat().st_size)
+    content = bytearray(piece.read_bytes())
+    content[len(content) // 2] ^= 16
+    piece.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
+    assert launch(["train", "--resume", "run"]) == [4, 4]
+    assert "run/last.pt is damaged" in said_by(0)
+    assert "train --resume run/previous.pt" in said_by(0)
+    assert launch(["train", "--resume", "run/previous.pt"]) == [0, 0], said_by(0)
+
+
+class Spiteful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("executed",)
+
+
+def test_a_list_of_pieces_is_never_run_as_code() -> None:
+    words = [*TRAIN, "--train.engine", "sharded", "--train.out", "run"]
+    assert launch(words) == [0, 0], said_by(0)
+    pieces = pickle.loads(Path("run/last.pt/.metadata").read_bytes())  # noqa: S301 (we have just made it)
+    pieces.planner_data = Spiteful()
+    Path("run/last.pt/.metadata").write_bytes(pickle.dumps(pieces))
+    assert launch(["train", "--resume", "run"]) == [4, 4]
+    assert "run/last.pt is damaged" in said_by(0)
+    assert not Path("executed").exists()
+
+
+def test_a_checkpoint_in_pieces_is_the_newest_as_soon_as_it_is_whole() -> None:
+    def die_between_saves(_: int) -> None:
+        def deadly(self: Any, batches: tuple[Batch, ...]) -> Any:
+            if self.step == 8:  # the checkpoint of step 5 has been begun, the next one is that of step 10
+                concurrent.futures.wait([self.written[0]] if self.written else [])
+                deadline = time.monotonic() + 20
+                while Path("run/last.pt").readlink().name != "step-00000005" and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return backward(self, batches)
+
+        backward = Trainer.backward
+        setattr(Trainer, "backward", deadly)  # noqa: B010
+
+    words = [*TRAIN, "--train.engine", "sharded", "--train.out", "run"]
+    assert launch(words, before=die_between_saves) == [-9, -9], said_by(0)
+    assert Path("run/last.pt").readlink().name == "step-00000005"
 
 
 def test_what_is_carried_goes_back_to_the_process_it_came_from() -> None:

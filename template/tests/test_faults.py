@@ -494,7 +494,7 @@ def test_a_loader_worker_that_is_killed_ends_the_run_with_everything_saved(
         status, said = train("--data.workers", "1")
     assert status == 4
     [error] = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert "no batch after step " in error
+    assert "no batch from data or worker after step " in error
     assert "worker" in error
     assert main(["train", "--resume", "run", "--data.workers", "0"]) == 0
     assert_same_run(unbroken, RUN)
@@ -513,7 +513,7 @@ def test_a_corrupt_record_is_named(workers: str, monkeypatch: pytest.MonkeyPatch
     status, said = train("--train.steps", "40", "--data.workers", workers)
     assert status == 4
     [error] = [line for line in said.splitlines() if line.startswith("error: ")]  # a worker may say something as well
-    step, _, what = error.removeprefix("error: no batch after step ").partition(": ")
+    step, _, what = error.removeprefix("error: no batch from data or worker after step ").partition(": ")
     assert what == "ValueError: row 100: want 4 numbers, found 3"
     assert load_checkpoint(RUN / "last.pt")["trainer"]["step"] == int(step)
 

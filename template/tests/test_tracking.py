@@ -2,6 +2,7 @@
 """What a run measures reaches a tracker, and a tracker never reaches the run."""
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from importlib import import_module
@@ -57,18 +58,35 @@ def test_a_resumed_run_hides_what_was_written_after_its_checkpoint(workspace: Pa
     assert board.Tags()["scalars"] == ["train/loss"]
 
 
+def test_a_board_whose_folder_is_gone_raises_where_it_is_written_and_nowhere_else(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    line: Line = {"step": 1, "split": "train", "seconds": 0.5, "loss": 1.0}
+
+    def write_often() -> None:
+        for _ in range(100):
+            tensorboard.write(workspace, line)
+
+    write_often()
+    shutil.rmtree(workspace / "tensorboard")
+    with pytest.raises(FileNotFoundError):
+        write_often()
+
+
 @pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("kind", [ConnectionError, SystemExit])
 def test_a_tracker_that_raises_costs_one_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:
-        raise ConnectionError("nobody answers")
+        raise kind("nobody answers")
 
     fit(Background("fake", refuse), monkeypatch)
     assert len(read_journal(Path("run"))) == 9
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == [
-        "fake is left out from now on: ConnectionError: nobody answers; metrics.jsonl has every line",
+        f"fake is left out from now on: {kind.__name__}: nobody answers; metrics.jsonl has every line",
     ]
 
 

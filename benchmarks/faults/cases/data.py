@@ -49,8 +49,8 @@ SHORTER = fault("hooks.patience", seconds=SHORT)
 CASES = [
     Case(
         "worker-killed",
-        "a loader's worker is killed",
-        lambda lab: stop_and_go_on(lab, fault("rows.worker_dies", after=700), workers=1),
+        f"a loader's worker is killed (ours waits {SHORT:.0f} s here, not 120)",
+        lambda lab: stop_and_go_on(lab, fault("rows.worker_dies", after=700), SHORTER, workers=1),
         SAVED | exits(4) | EXACT | says("(?i)worker"),
     ),
     Case(

@@ -63,7 +63,7 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
     manifest = storage.describe_run(read_manifest(config.data.root), config.train.seed)
     old = checkpoint_path(resume, "last.pt") if resume else None
     new = partial(storage.new_run_folder, config.name, config.train.out)
-    run: Path = trainer.share(lambda: old.parent if old else new(), manifest["data"])
+    run: Path = trainer.share(lambda: old.parent if old else new(), [manifest["data"], len(data), len(held_out)])
     with storage.locked(run) if trainer.main else nullcontext():
         journal = begin(trainer, old or run / "last.pt", config, manifest)
         position = trainer.step * config.train.accumulate

@@ -33,8 +33,7 @@ class Mlp(nn.Module):
 
     def __init__(self, config: MlpConfig) -> None:
         super().__init__()
-        self.label_smoothing = config.label_smoothing
-        dims = [prod(config.input_shape), *[config.dim] * config.depth]
+        self.label_smoothing, dims = config.label_smoothing, [prod(config.input_shape), *[config.dim] * config.depth]
         hidden = [(nn.Linear(a, b), nn.GELU(), nn.Dropout(config.dropout)) for a, b in pairwise(dims)]
         self.layers = nn.Sequential(nn.Flatten(), *chain(*hidden), nn.Linear(dims[-1], config.num_classes))
 

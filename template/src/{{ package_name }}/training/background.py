@@ -40,7 +40,7 @@ class Background:
                 return
             try:
                 self.write(folder, line)
-            except Exception as error:  # noqa: BLE001 (whatever a tracker raises, the run goes on)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a tracker raises, the run goes on)
                 self.give_up(f"{type(error).__name__}: {error}")
 
     def give_up(self, why: str) -> None:

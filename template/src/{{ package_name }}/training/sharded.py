@@ -8,12 +8,14 @@ import shutil
 import sys
 from concurrent.futures import Future
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -23,6 +25,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from . import distributed
+from .pieces import PieceReader
 from .storage import link, load_checkpoint
 
 
@@ -37,6 +40,7 @@ class Trainer(distributed.Trainer):
         lists = [module for module in model.to(self.kind).modules() if isinstance(module, nn.ModuleList)]
         for module in (*(block for blocks in lists for block in blocks), model):
             fully_shard(module, mesh=mesh, reshard_after_forward=True)
+        self.publishing = Lock()
         self.writers = dist.new_group(backend="gloo")  # on the group of the training both would wait for ever
         return model
 
@@ -60,7 +64,7 @@ class Trainer(distributed.Trainer):
         return {"model": get_model_state_dict(self.model), "optimization": tensors}
 
     def save(self, *, best: bool = False) -> None:
-        """Begin to write a checkpoint; it becomes last.pt when it is whole, before the next one at the latest."""
+        """Begin to write a checkpoint; it becomes last.pt as soon as it is whole."""
         if sys.exception() is not None:
             return
         if not whole(torch.nn.utils.get_total_norm(self.model.parameters())).isfinite():
@@ -80,6 +84,7 @@ class Trainer(distributed.Trainer):
             future = state_dict_saver.async_save(self.pieces(), checkpoint_id=target, process_group=self.writers)
             assert isinstance(future, Future)
             self.written, self.saved = (future, target), self.step
+            future.add_done_callback(self.publish)
         if best:
             options = StateDictOptions(full_state_dict=True, cpu_offload=True)
             weights = get_model_state_dict(self.model, options=options)
@@ -95,14 +100,22 @@ class Trainer(distributed.Trainer):
         return {**state, "model": weights, "optimization": {**own, "averages": averages}}
 
     def complete(self) -> None:
-        """Wait until the checkpoint that is being written is whole, and call it last.pt."""
-        if not self.written:
-            return
-        future, target = self.written
-        future.result()
-        dist.barrier()
-        last, before = target.with_name("last.pt"), target.with_name("previous.pt")
-        if self.main:
+        """Wait until the checkpoint that is being written is whole and is last.pt."""
+        if self.written:
+            future, _ = self.written
+            future.result()
+            dist.barrier()
+            self.publish(future)
+            with self.publishing:
+                self.written = None
+
+    def publish(self, future: Future[Any]) -> None:
+        """Call what has been written last.pt; the thread that wrote it does so, or whoever waited for it."""
+        with self.publishing:
+            if not self.main or not self.written or self.written[0] is not future or future.exception():
+                return
+            _, target = self.written
+            last, before = target.with_name("last.pt"), target.with_name("previous.pt")
             if last.is_symlink() and last.readlink() != Path(target.name):
                 point(before, last.readlink())
             point(last, Path(target.name))
@@ -110,7 +123,6 @@ class Trainer(distributed.Trainer):
             for old in target.parent.glob("step-*"):
                 if old.name not in kept:
                     shutil.rmtree(old)
-        self.written = None
 
     def close(self) -> None:
         """Finish the last checkpoint, then leave the others."""
@@ -121,15 +133,26 @@ class Trainer(distributed.Trainer):
     def read(path: Path) -> dict[str, Any]:
         """Read what is not divided; `load_state_dict` reads the pieces."""
         if not (path / ".metadata").is_file():
-            raise OSError(f"{path} is not a whole folder of this engine; other runs go on with --train.engine auto")
+            other = "other runs go on with --train.engine auto"
+            raise OSError(f"{path} is not a whole folder of this engine; {other}{hint(path)}")
         return {**load_checkpoint(path / "state.pt"), "path": path}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a checkpoint was written, by any number of processes."""
         pieces = self.pieces()
-        state_dict_loader.load(pieces, checkpoint_id=state["path"])
+        try:
+            state_dict_loader.load(pieces, storage_reader=PieceReader(state["path"]))
+        except (Exception, CheckpointException) as error:
+            first = next(iter(error.failures.values()))[0] if isinstance(error, CheckpointException) else error
+            raise OSError(f"{state['path']} is damaged ({first}){hint(state['path'])}") from error
         optimization = {**state["optimization"], **pieces["optimization"]}
         super().load_state_dict({**state, "model": pieces["model"], "optimization": optimization})
+
+
+def hint(path: Path) -> str:
+    """Say how to go on without a checkpoint that cannot be read."""
+    before = path.with_name("previous.pt")
+    return f"; go on from the one before: train --resume {before}" if before.exists() and before != path else ""
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:

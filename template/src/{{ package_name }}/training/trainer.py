@@ -103,9 +103,10 @@ class Trainer:
             try:
                 group = next(groups, None)
             except Exception as error:
-                group, kind, what = None, f"{type(error).__name__}: ", str(error).strip().rpartition("\n")[2]
+                group, kind = None, f"{type(error).__name__}: "
+                what = kind + str(error).strip().rpartition("\n")[2].removeprefix(kind)
                 if not self.heard:  # the signal may have reached the workers as well
-                    raise OSError(f"no batch after step {self.step}: {kind}{what.removeprefix(kind)}") from error
+                    raise OSError(f"no batch from data or worker after step {self.step}: {what}") from error
             if not group:
                 return
             yield group
