@@ -433,7 +433,7 @@ def test_a_damaged_piece_is_named_and_the_checkpoint_before_taken_if_asked(damag
     assert launch(words) == [0, 0], said_by(0)
     piece = max(Path("run/last.pt").glob("__1_*.distcp"), key=lambda path: path.stat().st_size)
     content = bytearray(piece.read_bytes())
-    content[len(content) // 2] ^= 16
+    content[content.index(b"PK", content.index(b"data/0")) - 1] ^= 16  # the last byte of a tensor
     piece.write_bytes(content[: len(content) // 2] if damage == "cut" else content)
     assert launch(["train", "--resume", "run"]) == [4, 4]
     assert "run/last.pt is damaged" in said_by(0)
