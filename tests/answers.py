@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 ALL: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = {name: row for name, row in ALL.items() if not name.startswith("_") and row.get("when", True)}
 VARIANTS: dict[str, list[str]] = ALL["variants"]["default"]
+BACKBONES: dict[str, list[str]] = ALL["backbones"]["default"]
 FAMILIES: dict[str, Answers] = {
     "-".join(filter(None, (task, variant))): {"task": task, **({"variant": variant} if variant else {})}
     for task, variants in VARIANTS.items()
@@ -53,8 +54,9 @@ def choices(question: dict[str, Any]) -> list[Any]:
     if question["type"] == "bool":
         return [True, False]
     allowed = question.get("choices", [])
-    if isinstance(allowed, str):  # of the variants, those of the task
-        return [variant for variants in VARIANTS.values() for variant in variants]
+    if isinstance(allowed, str):  # which they are depends on the task: here are all
+        table = VARIANTS if "variants" in allowed else BACKBONES
+        return list(dict.fromkeys(value for values in table.values() for value in values))
     return list(allowed.values() if isinstance(allowed, dict) else allowed)
 
 
@@ -64,10 +66,22 @@ def factors() -> dict[str, list[Any]]:
     return {"names": list(NAMES), "family": list(FAMILIES)} | {name: v for name, v in chosen.items() if v}
 
 
+def offered(row: dict[str, Any]) -> bool:
+    """Whether a family has an adapter around such pretrained models; of a row's beginning, whether it may."""
+    return row.get("pretrained", "none") in BACKBONES.get(row.get("family", ""), ["none"])
+
+
 def answers(row: dict[str, Any]) -> Answers:
-    """The answers of one row of factors."""
-    rest = {name: value for name, value in row.items() if name not in {"names", "family"}}
+    """The answers of one row of factors, without those that nobody asks for."""
+    silent = {"names", "family"} | ({"pretrained"} if row["family"] not in BACKBONES else set())
+    rest = {name: value for name, value in row.items() if name not in silent}
     return NAMES[row["names"]] | FAMILIES[row["family"]] | rest
+
+
+def family_of(given: Answers) -> str:
+    """The task and variant of answers in one word."""
+    task = given.get("task", next(iter(VARIANTS)))
+    return "-".join([task, given.get("variant", VARIANTS[task][0])] if VARIANTS[task] else [task])
 
 
 def extreme(*, on: bool) -> Answers:
@@ -75,19 +89,36 @@ def extreme(*, on: bool) -> Answers:
     rows = factors() | {"names": ["plain"]}
     off = {name: next((v for v in values if v in (False, "none")), values[0]) for name, values in rows.items()}
     last = {name: [v for v in values if v not in (False, "none")][-1] for name, values in rows.items()}
+    last["pretrained"] = BACKBONES.get(last["family"], ["none"])[-1]
     return answers(last if on else off)
 
 
 def samples() -> dict[str, Answers]:
     """Name the answer sets: the extremes, and rows in which every pair of choices stands once."""
     varied = factors()
-    rows = [dict(zip(varied, row, strict=True)) for row in AllPairs(list(varied.values()))]
+
+    def possible(values: list[Any]) -> bool:
+        return offered(dict(zip(varied, values, strict=False)))
+
+    rows = [dict(zip(varied, row, strict=True)) for row in AllPairs(list(varied.values()), filter_func=possible)]
     pairs = {f"pair-{index:02}": answers(row) for index, row in enumerate(rows)}
     return {"default": {}, "all-on": extreme(on=True), "all-off": extreme(on=False)} | pairs
 
 
+def one_of_each_family() -> dict[str, str]:
+    """Name a sample of every family, and so that every kind of project name is among them."""
+    named: dict[tuple[str, str], str] = {}
+    for name, given in reversed(samples().items()):
+        family = family_of(given)
+        named[family, given.get("package_name", "my_project")] = name
+    wanted = cycle(names.get("package_name", "my_project") for names in NAMES.values())
+    return {family: named[family, package] for family, package in zip(FAMILIES, wanted, strict=False)}
+
+
 def full_matrix() -> dict[str, Answers]:
-    """Every combination of every choice."""
+    """Every combination of the choices by which files or lines come and go; what only fills in a word takes turns."""
     varied = factors()
-    rows = [dict(zip(varied, row, strict=True)) for row in itertools.product(*varied.values())]
+    turns = {name: cycle(varied.pop(name)) for name in ("names", "license", "torch_index", "python_version", "scope")}
+    rows = [dict(zip(varied, row, strict=True)) for row in product(*varied.values())]
+    rows = [row | {name: next(values) for name, values in turns.items()} for row in rows if offered(row)]
     return {f"full-{index:04}": answers(row) for index, row in enumerate(rows)}

@@ -55,6 +55,12 @@ def sample(request: pytest.FixtureRequest, renders: Callable[[str], Sample]) -> 
     return renders(request.param)
 
 
+@pytest.fixture
+def project(request: pytest.FixtureRequest, renders: Callable[[str], Sample], tmp_path: Path) -> Sample:
+    """A sample of the test's own: its runs and caches must not be in the others' way."""
+    return renders(request.param).copy(tmp_path / request.param)
+
+
 @pytest.fixture(scope="session")
 def default(renders: Callable[[str], Sample]) -> Sample:
     """The project that `copier copy --defaults` makes."""
@@ -64,7 +70,7 @@ def default(renders: Callable[[str], Sample]) -> Sample:
 @pytest.fixture(scope="session")
 def type_cache(pytestconfig: pytest.Config) -> Path:
     """One mypy cache for all samples, kept between runs."""
-    return pytestconfig.rootpath / ".mypy_cache" / "samples"
+    return pytestconfig.rootpath / ".mypy_cache" / os.environ.get("PYTEST_XDIST_WORKER", "samples")
 
 
 @pytest.fixture(scope="session")

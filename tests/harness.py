@@ -15,7 +15,7 @@ from typing import Any
 
 import copier
 
-from tests.answers import NAMES, ROOT, VARIANTS, Answers
+from tests.answers import NAMES, ROOT, Answers, family_of
 
 GIT = ["git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
 
@@ -44,9 +44,7 @@ class Sample:
     @property
     def family(self) -> str:
         """Its task and variant in one word."""
-        task = self.answers.get("task", next(iter(VARIANTS)))
-        variants = VARIANTS[task]
-        return f"{task}-{self.answers.get('variant', variants[0])}" if variants else task
+        return family_of(self.answers)
 
     @property
     def source(self) -> Path:

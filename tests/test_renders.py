@@ -68,7 +68,7 @@ def test_no_name_breaks_a_heading(sample: Sample, default: Sample) -> None:
     ]
     assert headings[0][:2] == ["h1", "p"]
     assert headings[0].count("h1") == headings[1].count("h1") == 1
-    names = ("distributed", "experiments", "lightning", "tracker")
+    names = ("distributed", "experiments", "own_data", "lightning", "pretrained", "tracker")
     options = sum(sample.answers.get(name, "none") not in {False, "none"} for name in names)
     assert headings[0].count("h2") == headings[1].count("h2") + options  # each has a section of its own
 

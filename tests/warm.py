@@ -12,6 +12,7 @@ import json
 import os
 import runpy
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,25 @@ def preload() -> None:
     gc.freeze()
 
 
+def stay_here() -> None:
+    """Let Python reach nothing but this machine: no command of a project needs more."""
+    connect = socket.socket.connect
+
+    def local(self: socket.socket, address: Any) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise ConnectionRefusedError(f"there is no network here, and {address} was wanted")
+        connect(self, address)
+
+    socket.socket.connect = local  # type: ignore[method-assign, assignment]
+
+
 def run(request: dict[str, Any]) -> int:
     """Run the command in this process, its output in a file, and return its exit status."""
     with Path(request["output"]).open("wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     signal.alarm(request["limit"])
+    stay_here()
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)

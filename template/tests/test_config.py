@@ -93,7 +93,7 @@ def test_text_from_the_command_line_becomes_numbers_and_lists() -> None:
         ({"optim.betas": "0.9"}, "optim.betas: got '0.9', want a list, as in '[a, b]'"),
         ({"optim.betas": "[0.9"}, "while parsing a flow sequence"),
         ({"model.kind": "rnn"}, "model: unknown kind 'rnn': "),
-        ({"data.kind": "rnn"}, f"data: unknown kind 'rnn': want one of {', '.join(configs.kinds('data'))}"),
+        ({"data.kind": "rnn"}, "data: unknown kind 'rnn': "),
         ({"model.dropout": "-1"}, "model.dropout: got '-1', want a number greater than or equal to 0"),
         ({"model.kind": "other", "model.dim": 9}, "model: depth 2 must divide dim 9"),
     ],

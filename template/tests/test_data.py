@@ -61,7 +61,7 @@ def rewrite(folder: Path, name: str, **changed: np.ndarray) -> None:
     write(folder, name, **{**read_arrays(folder, name), **changed})
 
 
-@pytest.mark.parametrize("root", sorted({source.root for source in SOURCES if source.kind != "sample"}))
+@pytest.mark.parametrize("root", sorted({source.root for source in SOURCES if source.kind != "sample"}, key=str))
 def test_the_projects_own_data_are_what_the_manifest_says(root: Path) -> None:
     assert verify(root) == []
 
@@ -109,6 +109,18 @@ def test_a_broken_schema_is_named(folder: Path, key: str, value: np.ndarray, pro
 def test_a_manifest_without_a_file_list_is_named(folder: Path) -> None:
     (folder / "manifest.json").write_text("{}")
     assert "files" in verify(folder)[0]
+
+
+@pytest.mark.parametrize("licence", [None, "", " ", 7])
+def test_a_licence_that_is_none_is_named(folder: Path, licence: object) -> None:
+    (folder / "manifest.json").write_text(json.dumps({**read_manifest(folder), "licence": licence}))
+    assert verify(folder) == [f"{folder}: the licence is {licence!r}, want the name of one, as in 'CC BY 4.0'"]
+
+
+def test_a_truncated_file_is_named(folder: Path) -> None:
+    (folder / "rows.npz").write_bytes((folder / "rows.npz").read_bytes()[:-20])
+    (line,) = verify(folder)
+    assert line.startswith(f"{folder / 'rows.npz'}: SHA-256 is ")
 
 
 def test_training_and_validation_never_ask_for_the_test_split(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 """What every model must do, whichever file it stands in: a new model is tested as soon as it is there."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,8 @@ from .sample import PRESET
 
 ALL = [configs.load(path) for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
 RUNS = {config.name: config for config in ALL if config.train.engine == "auto"}  # each model once
-OTHERS = set(configs.kinds("model")) - {config.model.kind for config in ALL}  # a model without a preset
+WHOLE = {kind for kind, cls in configs.kinds("model").items() if "base" not in cls.__annotations__}  # around no other
+OTHERS = WHOLE - {config.model.kind for config in ALL}  # a model without a preset
 RUNS["pieces"] = configs.load(PRESET, {"data.pieces": True})
 RUNS |= {kind: configs.load(overrides={"model.kind": kind}) for kind in sorted(OTHERS)}
 
@@ -42,7 +44,12 @@ def answer(model: nn.Module, batch: Batch) -> StepOutput:
     return output
 
 
-every_model = pytest.mark.parametrize("config", RUNS.values(), ids=RUNS)
+def unless_missing(config: Config) -> Any:
+    library = getattr(config.model, "library", "torch")
+    return pytest.param(config, marks=pytest.mark.skipif(not find_spec(library), reason=f"needs {library}"))
+
+
+every_model = pytest.mark.parametrize("config", [unless_missing(run) for run in RUNS.values()], ids=RUNS)
 
 
 @every_model
@@ -75,10 +82,10 @@ def test_every_parameter_gets_a_gradient(config: Config) -> None:
     assert (dead, wild) == ([], [])
 
 
-@every_model
-def test_one_batch_can_be_learnt_by_heart(config: Config) -> None:
-    model, batch, losses = build(config), batch_of(config, 16), list[float]()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+def share_left(config: Config, num_rows: int, lr: float) -> float:
+    """Return which share of its first loss a model keeps that sees one batch again and again."""
+    model, batch, losses = build(config), batch_of(config, num_rows), list[float]()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     model.eval()  # without dropout: only the capacity to learn is in question
     while not losses or (losses[-1] > 0.02 * losses[0] and len(losses) < 200):
         loss = answer(model, batch).loss
@@ -86,7 +93,13 @@ def test_one_batch_can_be_learnt_by_heart(config: Config) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert losses[-1] <= 0.02 * losses[0]
+    return losses[-1] / losses[0]
+
+
+@every_model
+def test_one_batch_can_be_learnt_by_heart(config: Config) -> None:
+    num_rows = min(16, max(2, 256 // batch_of(config, 1).targets.numel()))  # few where a row has many targets
+    assert any(share_left(config, num_rows, lr) <= 0.02 for lr in (1e-2, 3e-3))
 
 
 @every_model

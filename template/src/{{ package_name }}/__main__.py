@@ -5,7 +5,6 @@ import logging
 import sys
 from argparse import SUPPRESS, ArgumentParser
 from importlib import import_module
-from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,7 +26,7 @@ def build_parser(run_options: dict[str, str], preset: str = "") -> Parser:
     parser = Parser(prog=f"python -m {__package__}" if sys.argv[0].endswith("__main__.py") else None)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more while at work")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train a model; writes a run folder with a report", allow_abbrev=False)
+    taking = [train := commands.add_parser("train", help="train a model; writes a run and report", allow_abbrev=False)]
     train.add_argument("preset", nargs="?", metavar="PRESET", help=f"model and settings ({preset})")
     train.add_argument("--config", type=Path, metavar="FILE", help="a YAML file instead of a preset")
     train.add_argument("--resume", type=Path, metavar="RUN", help="go on where a run stopped")
@@ -42,17 +41,17 @@ def build_parser(run_options: dict[str, str], preset: str = "") -> Parser:
     evaluate.add_argument("--final", action="store_true", help="open the sealed test split, once a checkpoint")
     evaluate.add_argument("--gate", action="store_true", help="exit 1 if the run misses the demands of its config")
     predict.add_argument("path", type=Path, metavar="INPUT", help="a file, like the one in examples")
-    data = commands.add_parser("data", help="check the data against their manifest: checksums, schema, copies")
-    data.add_argument("action", choices=("verify",))
-    data.add_argument("--folder", type=Path, help="a data folder (the package's own)")
-    taking = [train]
-    for name, file in OTHERS.items():
-        module = import_module(file, __package__)
-        command = commands.add_parser(name, help=module.HELP, allow_abbrev=False)
+    data = commands.add_parser("data", help="what is done with data").add_subparsers(required=True, metavar="ACTION")
+    verify = data.add_parser("verify", help="check a folder against its manifest: checksums, schema, copies")
+    verify.add_argument("--folder", type=Path, help="a data folder (the package's own)")
+    for name, file in OTHERS.items():  # commands/data_split.py is `data split`
+        module, word = import_module(file, __package__), name.removeprefix("data-")
+        command = (commands if word == name else data).add_parser(word, help=module.HELP, allow_abbrev=False)
+        command.set_defaults(command=name)
         taking += [command] if module.add_arguments(command) else []
-    groups = [command.add_argument_group(TITLE, argument_default=SUPPRESS) for command in taking]
-    for group, (name, about) in product(groups, run_options.items()):
-        group.add_argument(f"--{name.replace('_', '-')}", dest=name, nargs="?", const="true", metavar="X", help=about)
+    for group in [command.add_argument_group(TITLE, argument_default=SUPPRESS) for command in taking]:
+        for n, about in run_options.items():
+            group.add_argument(f"--{n.replace('_', '-')}", dest=n, nargs="?", const="true", metavar="X", help=about)
     return parser
 
 

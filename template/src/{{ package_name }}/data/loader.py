@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
 def read_arrays(root: Path, name: str) -> dict[str, np.ndarray]:
     """Return the arrays of one data file; raises OSError unless its SHA-256 is the manifest's."""
     path, wanted = root / name, read_manifest(root)["files"][name]
-    content = path.read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != wanted:
+    if (found := hashlib.sha256(content := path.read_bytes()).hexdigest()) != wanted:
         raise OSError(f"{path}: SHA-256 is {found[:12]}..., the manifest says {wanted[:12]}...; restore the file")
     return dict(np.load(io.BytesIO(content), allow_pickle=False))
 
@@ -74,20 +74,21 @@ def verify(root: Path) -> list[str]:
     """Return one line for each way in which a data folder breaks its manifest; none if it holds."""
     try:
         manifest = read_manifest(root)
+        if (licence := manifest.get("licence", "?")) != str(licence).strip() or not licence:
+            raise ValueError(f"{root}: the licence is {licence!r}, want the name of one, as in 'CC BY 4.0'")
+        if "layout" in manifest:  # files of another form: `layout` names the file in this folder that verifies them
+            return list(import_module(f".{manifest['layout']}", __package__).verify(root))
         arrays = {key: array for name in manifest["files"] for key, array in read_arrays(root, name).items()}
         problems = [line for split in manifest["rows"] for line in check_split(split, arrays, manifest)]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
         return [f"{root}: lacks {error}" if isinstance(error, KeyError) else str(error)]
-    first: dict[bytes, str] = {}
-    for split in manifest["rows"]:
-        places = ((values.tobytes(), f"{split} row {row}") for row, values in enumerate(arrays[f"{split}_inputs"]))
-        problems += [f"{at} is a copy of {first[row]}" for row, at in places if first.setdefault(row, at) != at]
-    return problems
+    first, inputs = dict[bytes, str](), {split: arrays[f"{split}_inputs"] for split in manifest["rows"]}
+    places = ((row.tobytes(), f"{split} row {n}") for split, rows in inputs.items() for n, row in enumerate(rows))
+    return problems + [f"{at} is a copy of {first[row]}" for row, at in places if first.setdefault(row, at) != at]
 
 
-def check_split(split: str, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> list[str]:
+def check_split(split: str, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> Iterator[str]:
     """Compare one split's arrays with the manifest's schema and row counts."""
-    problems = list[str]()
     for name, schema in manifest["arrays"].items():
         array, shape = arrays[f"{split}_{name}"], (manifest["rows"][split], *schema["shape"])
         low, high = schema["minimum"], schema["maximum"]
@@ -96,5 +97,4 @@ def check_split(split: str, arrays: dict[str, np.ndarray], manifest: dict[str, A
             f"{name} are {array.dtype}, want {schema['dtype']}": array.dtype == schema["dtype"],
             f"{name} leave {low} to {high}": bool(((array >= low) & (array <= high)).all()),
         }
-        problems += [f"{split}: {problem}" for problem, holds in checks.items() if not holds]
-    return problems
+        yield from (f"{split}: {problem}" for problem, holds in checks.items() if not holds)

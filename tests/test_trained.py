@@ -1,0 +1,40 @@
+"""A rendered project of every family trains to better than its baselines, with the network blocked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import answers
+from tests.harness import Sample, Warm
+
+LEAST = {  # that the primary figure has to reach on the validation split; an error must not be above it
+    "classification-image": 0.97,
+    "classification-tabular": 0.79,
+    "regression": 7.2,  # MPa
+    "embedding-search": 0.57,
+    "embedding-recommendation": 0.55,
+    "embedding-multimodal": 0.98,
+    "forecasting": 0.40,  # MASE
+    "generation": 2.25,  # bits per byte
+    "reasoning": 0.70,  # of the puzzles
+    "classification-text": 0.82,
+    "classification-multimodal": 0.85,
+}
+EACH = answers.one_of_each_family()
+
+
+@pytest.mark.parametrize("project", EACH.values(), ids=EACH, indirect=True)
+def test_it_trains_and_beats_its_baselines(project: Sample, warm: Warm) -> None:
+    result = warm.run(project.folder, project.package, "train")
+    assert result.status == 0, result.output
+    runs = list((project.folder / "runs").iterdir())
+    assert [run.name.rpartition("-")[2] for run in runs] == ["1"]
+    evaluation = json.loads((runs[0] / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["split"] == "val"
+    sign = 1 if evaluation["higher_is_better"] else -1
+    assert all(sign * evaluation["value"] > sign * value for value in evaluation["baselines"].values())
+    assert sign * evaluation["value"] >= sign * LEAST[project.family]
+    assert (runs[0] / "report.html").stat().st_size > 0
+    assert "report.html" in result.output
