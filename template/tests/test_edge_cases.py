@@ -1,6 +1,8 @@
 # copier: filter replace("my_project", package_name)
 """Attacks go where the loss rises, and backward transfer is its formula, on whatever network."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -30,6 +32,11 @@ def test_an_attack_goes_where_the_loss_rises_and_stays_in_its_bounds() -> None:
 def test_attacks_that_make_no_sense_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["robustness", "anywhere", *words]) == 2
     assert "want numbers above 0" in capsys.readouterr().err
+
+
+def test_what_is_no_classifier_is_not_attacked(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["robustness", str(trained)]) == 2
+    assert "want a classifier of numbers" in capsys.readouterr().err
 
 
 def test_backward_transfer_is_the_formula() -> None:

@@ -38,7 +38,8 @@ def main(run: Path, *, epsilons: str, steps: int, rows: int) -> dict[str, Any]:
     config, model, path = commands.open_run(run)
     data = config.data.build("val")
     batch = data[torch.arange(min(rows, len(data))), 0]
-    if not isinstance(batch.inputs, Tensor) or not batch.inputs.is_floating_point() or batch.targets.ndim != 1:
+    numbers = isinstance(batch.inputs, Tensor) and batch.inputs.is_floating_point()
+    if not numbers or batch.targets.ndim != 1 or batch.targets.is_floating_point():
         raise ValueError(f"{run}: want a classifier of numbers: FGSM and PGD change each of them a little")
     ends = float(batch.inputs.min()), float(batch.inputs.max())
     clean = accuracy(model, batch, batch.inputs)
