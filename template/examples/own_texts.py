@@ -87,6 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
     vocabulary = fit_vocabulary(text for text, place in zip(texts, splits, strict=True) if place == 0)
     inputs = encode(texts, vocabulary, min(LONGEST, max(len(words(text)) for text in texts)))
     targets, kept = np.array([labels.index(name) for name in names], np.int64), first_of_each(inputs, splits)
+    if any((splits[kept] == place).sum() == 0 for place in range(len(FRACTIONS))):
+        raise SystemExit(f"{given.file}: {len(kept)} texts are too few to have some in each split")
     manifest = {"name": given.file.stem, "source": given.source, "licence": given.licence, "labels": labels}
     manifest |= {"preprocessing": "the vocabulary is fitted to the training split alone and lies beside its rows"}
     manifest |= {"split": {"seed": SEED, "method": f"stratified by class, by {given.group or 'row'}"}}

@@ -95,6 +95,13 @@ def test_a_file_without_a_column_is_refused_in_one_line(main: Main, workspace: P
         main([str(workspace / "own.csv"), "mine", *SAID])
 
 
+def test_too_few_texts_for_three_splits_are_refused_in_one_line(main: Main, workspace: Path) -> None:
+    (workspace / "own.csv").write_text("text,label\nhello there,a\n")
+    with pytest.raises(SystemExit, match="1 texts are too few to have some in each split"):
+        main([str(workspace / "own.csv"), "mine", *SAID])
+    assert not Path("mine").exists()
+
+
 def test_a_folder_that_is_there_is_left_alone(main: Main, file: Path) -> None:
     Path("mine").mkdir()
     with pytest.raises(SystemExit, match="mine: it is there already"):
