@@ -1,4 +1,4 @@
-"""Every combination of the choices that take files away, with names, licences and versions in turn; about an hour.
+"""Every combination of the choices that take files away, with names, licences and versions in turn.
 
     uv run pytest tests/full_matrix.py
 
