@@ -16,11 +16,14 @@ ALL: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "copier.yml").read_text(
 QUESTIONS = {name: row for name, row in ALL.items() if not name.startswith("_") and row.get("when", True)}
 VARIANTS: dict[str, list[str]] = ALL["variants"]["default"]
 BACKBONES: dict[str, list[str]] = ALL["backbones"]["default"]
+SEQUENCES: list[str] = ALL["sequences"]["default"]
 FAMILIES: dict[str, Answers] = {
     "-".join(filter(None, (task, variant))): {"task": task, **({"variant": variant} if variant else {})}
     for task, variants in VARIANTS.items()
     for variant in variants or [""]
 }
+# Each family with each library that it has an adapter for: one factor, as not all go together.
+KINDS = [(family, adapter) for family in FAMILIES for adapter in BACKBONES.get(family, ["none"])]
 
 # Names that break a careless template; in each all that a person may write.
 NAMES: dict[str, Answers] = {
@@ -61,21 +64,18 @@ def choices(question: dict[str, Any]) -> list[Any]:
 
 
 def factors() -> dict[str, list[Any]]:
-    """What a sample varies: the names, the family of task and variant, and each other question of choice."""
-    chosen = {name: choices(row) for name, row in QUESTIONS.items() if name not in {"task", "variant"}}
-    return {"names": list(NAMES), "family": list(FAMILIES)} | {name: v for name, v in chosen.items() if v}
-
-
-def offered(row: dict[str, Any]) -> bool:
-    """Whether a family has an adapter around such pretrained models; of a row's beginning, whether it may."""
-    return row.get("pretrained", "none") in BACKBONES.get(row.get("family", ""), ["none"])
+    """What a sample varies: the names, the family and what it has adapters for, and each other question of choice."""
+    chosen = {name: choices(row) for name, row in QUESTIONS.items() if name not in {"task", "variant", "pretrained"}}
+    found: dict[str, list[Any]] = {"names": list(NAMES), "family": KINDS}
+    return found | {name: values for name, values in chosen.items() if values}
 
 
 def answers(row: dict[str, Any]) -> Answers:
     """The answers of one row of factors, without those that nobody asks for."""
-    silent = {"names", "family"} | ({"pretrained"} if row["family"] not in BACKBONES else set())
+    family, adapter = row["family"]
+    silent = {"names", "family"} | ({"trm_titans_mag"} if family not in SEQUENCES else set())
     rest = {name: value for name, value in row.items() if name not in silent}
-    return NAMES[row["names"]] | FAMILIES[row["family"]] | rest
+    return NAMES[row["names"]] | FAMILIES[family] | rest | ({"pretrained": adapter} if family in BACKBONES else {})
 
 
 def family_of(given: Answers) -> str:
@@ -89,18 +89,13 @@ def extreme(*, on: bool) -> Answers:
     rows = factors() | {"names": ["plain"]}
     off = {name: next((v for v in values if v in (False, "none")), values[0]) for name, values in rows.items()}
     last = {name: [v for v in values if v not in (False, "none")][-1] for name, values in rows.items()}
-    last["pretrained"] = BACKBONES.get(last["family"], ["none"])[-1]
     return answers(last if on else off)
 
 
 def samples() -> dict[str, Answers]:
     """Name the answer sets: the extremes, and rows in which every pair of choices stands once."""
     varied = factors()
-
-    def possible(values: list[Any]) -> bool:
-        return offered(dict(zip(varied, values, strict=False)))
-
-    rows = [dict(zip(varied, row, strict=True)) for row in AllPairs(list(varied.values()), filter_func=possible)]
+    rows = [dict(zip(varied, row, strict=True)) for row in AllPairs(list(varied.values()))]
     pairs = {f"pair-{index:02}": answers(row) for index, row in enumerate(rows)}
     return {"default": {}, "all-on": extreme(on=True), "all-off": extreme(on=False)} | pairs
 
@@ -115,10 +110,21 @@ def one_of_each_family() -> dict[str, str]:
     return {family: named[family, package] for family, package in zip(FAMILIES, wanted, strict=False)}
 
 
+def thinking(family: str) -> str:
+    """Name a sample of a family that has the memory and the recursive model."""
+    rows = samples().items()
+    return next(name for name, given in rows if family_of(given) == family and given.get("trm_titans_mag"))
+
+
 def full_matrix() -> dict[str, Answers]:
     """Every combination of the choices by which files or lines come and go; what only fills in a word takes turns."""
     varied = factors()
     turns = {name: cycle(varied.pop(name)) for name in ("names", "license", "torch_index", "python_version", "scope")}
     rows = [dict(zip(varied, row, strict=True)) for row in product(*varied.values())]
-    rows = [row | {name: next(values) for name, values in turns.items()} for row in rows if offered(row)]
+    rows = [row | {name: next(values) for name, values in turns.items()} for row in rows if asked(row)]
     return {f"full-{index:04}": answers(row) for index, row in enumerate(rows)}
+
+
+def asked(row: dict[str, Any]) -> bool:
+    """Whether a row says yes to nothing that nobody asks."""
+    return row["family"][0] in SEQUENCES or not row["trm_titans_mag"]

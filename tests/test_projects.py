@@ -13,6 +13,7 @@ from tests.harness import Sample, Warm
 CORE = ("commands", "config", "house")  # tests that look at what a family brings, and are not its own
 WHOLE = ["default", "all-on"]
 PARTS = {family: name for family, name in answers.one_of_each_family().items() if name not in WHOLE}
+PARTS["generation"] = answers.thinking("generation")  # of its tests most are those of models that read streams
 
 
 @pytest.mark.parametrize("project", WHOLE, indirect=True)

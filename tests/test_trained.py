@@ -23,6 +23,7 @@ LEAST = {  # that the primary figure has to reach on the validation split; an er
     "classification-multimodal": 0.85,
 }
 EACH = answers.one_of_each_family()
+MOST_BITS = 3.8  # per byte, of the smallest model that thinks and remembers; guessing by frequency takes 4.4
 
 
 @pytest.mark.parametrize("project", EACH.values(), ids=EACH, indirect=True)
@@ -38,3 +39,12 @@ def test_it_trains_and_beats_its_baselines(project: Sample, warm: Warm) -> None:
     assert sign * evaluation["value"] >= sign * LEAST[project.family]
     assert (runs[0] / "report.html").stat().st_size > 0
     assert "report.html" in result.output
+
+
+@pytest.mark.parametrize("project", [answers.thinking("generation")], indirect=True)
+def test_the_full_model_trains_as_well(project: Sample, warm: Warm) -> None:
+    result = warm.run(project.folder, project.package, "train", "tiny")
+    assert result.status == 0, result.output
+    (run,) = (project.folder / "runs").glob("tiny-*")
+    evaluation = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["value"] < min(MOST_BITS, evaluation["baselines"]["unigram"])

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import yaml
 from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -30,6 +31,12 @@ from my_project.types import (
 
 PRESET = Path(__file__).with_suffix(".yaml")
 NUM_ROWS: dict[Split, int] = {"train": 320, "val": 80, "test": 80}
+
+
+def smaller(preset: str | Path) -> dict[str, Any]:
+    """Return the options that make a preset small enough for tests, where `small/` has a file of its name."""
+    path = Path(__file__).parent / "small" / f"{Path(preset).stem}.yaml"
+    return dict(yaml.safe_load(path.read_text("utf-8"))) if path.is_file() else {}
 
 
 def register() -> None:

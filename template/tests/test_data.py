@@ -23,9 +23,9 @@ from my_project.data.loader import (
 )
 from my_project.types import Split
 
-from .sample import PRESET, SampleConfig
+from .sample import PRESET, SampleConfig, smaller
 
-SOURCES = [configs.load(path).data for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
+SOURCES = [configs.load(path, smaller(path)).data for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
 SOURCES += [SampleConfig(pieces=True)]
 NAMES = [f"{number}-{source.kind}" for number, source in enumerate(SOURCES)]
 ROWS = {"train": 30, "val": 10, "test": 10}

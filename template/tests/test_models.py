@@ -17,10 +17,11 @@ from my_project.config import Config
 from my_project.training.device import recompute
 from my_project.types import Batch, Carry, StepOutput, map_carry
 
-from .sample import PRESET
+from .sample import PRESET, smaller
 
-ALL = [configs.load(path) for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
-RUNS = {config.name: config for config in ALL if config.train.engine == "auto"}  # each model once
+ALL = [configs.load(path, smaller(path)) for path in [*sorted(configs.PRESETS.glob("*.yaml")), PRESET]]
+UNLIKE = {repr((config.model, config.data)): config for config in reversed(ALL) if config.train.engine == "auto"}
+RUNS = {config.name: config for config in UNLIKE.values()}  # each model once, also where presets are made equal ones
 WHOLE = {kind for kind, cls in configs.kinds("model").items() if "base" not in cls.__annotations__}  # around no other
 OTHERS = WHOLE - {config.model.kind for config in ALL}  # a model without a preset
 RUNS["pieces"] = configs.load(PRESET, {"data.pieces": True})

@@ -65,6 +65,29 @@ def test_parameters_and_latency_are_listed(capsys: pytest.CaptureFixture[str]) -
     assert 0.05 < found["memory_gb"] < 100
 
 
+def test_figures_say_for_which_batch_and_device_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    found = figures(capsys, "profile", NAME, *SHORT, "--train.device", "cpu")
+    assert (found["batch"], found["device"], found["gpu"]) == ([16, 4], "cpu", "skipped: this ran on the CPU")
+    assert found["token_ms"] is None
+    found = figures(capsys, "profile", NAME, *SHORT, "--train.device", "cpu", "--data.pieces", "true")
+    assert found["batch"] == {"first": [16, 1], "rest": [[16, 2], [16, 1]]}
+
+
+def test_the_time_of_one_token_is_that_of_all_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[tuple[list[int], int]]()
+
+    class Writer(torch.nn.Module):
+        def generate(self, prompt: torch.Tensor, length: int) -> None:
+            asked.append((list(prompt.shape), length))
+
+    monkeypatch.setattr("time.perf_counter", lambda: 3.0 * len(asked))
+    batch = Batch(torch.zeros(1, 5, dtype=torch.long), torch.zeros(1, 5), torch.arange(1))
+    model = Writer()
+    found = profile.latency(model, lambda: profile.write(model, batch), profile.NUM_WRITTEN)
+    assert {*map(str, asked)} == {str(([1, 1], profile.NUM_WRITTEN))}
+    assert found["p50"] == pytest.approx(3000 / profile.NUM_WRITTEN)
+
+
 def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "profile", NAME, *SHORT, "--trace", "trace.json", "--data.pieces", "true")
     events = json.loads(Path("trace.json").read_text())["traceEvents"]

@@ -2,6 +2,7 @@
 """The figures of answers to puzzles are right, and their report shows boards."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,20 @@ def test_boards_show_what_was_given_what_is_right_and_what_is_wrong() -> None:
     ]
     assert boards[1]["cells"][:3] == [("2", "wrong"), ("1", "wrong"), ("3", "given")]
     assert boards[1]["cells"][14] == ("2", "right")
+
+
+class Counting(Recall):
+    """A model that has a figure of its own: the mean row number of a batch."""
+
+    def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
+        return replace(super().forward(batch, carry), metrics={"mean_row": batch.index.float().mean()})
+
+
+def test_a_models_own_figures_are_means_over_the_rows_and_stand_in_the_report() -> None:
+    model = Counting([SOLVED, SWAPPED, WRONG])
+    assert reasoning.ask(model, THREE, 2)[1] == {"mean_row": pytest.approx(1)}
+    assert reasoning.measure_fully(model, THREE, FOUR).metrics["own"] == {"mean_row": 1}
+    assert reasoning.measure_fully(MODEL, THREE, FOUR).metrics["own"] == {}
 
 
 def test_batches_of_any_size_give_the_same_answers() -> None:

@@ -11,6 +11,8 @@ from my_project import config as configs
 from my_project import run as commands
 from my_project.training.storage import read_journal
 
+from .sample import smaller
+
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
 PRESETS = [name for name in NAMES if not hasattr(configs.load(name).model, "library")]  # whose numbers are its own
@@ -19,7 +21,7 @@ OPTIONS = {"train.steps": 6, "train.log_every": 2, "train.device": "cpu", "optim
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_losses_of_a_seeded_run_are_those_of_before(preset: str, request: pytest.FixtureRequest) -> None:
-    folder = commands.fit(configs.load(preset, OPTIONS))
+    folder = commands.fit(configs.load(preset, smaller(preset) | OPTIONS))
     losses = [line["loss"] for line in read_journal(folder)]
     golden = GOLDEN / f"{preset}.json"
     if request.config.getoption("--update-golden"):

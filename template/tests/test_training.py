@@ -31,10 +31,12 @@ from my_project.training.storage import (
 from my_project.training.trainer import TrainConfig, Trainer
 from my_project.types import Batch, Carry, Measurement, StepOutput
 
-from .sample import PRESET, SampleConfig
+from .sample import PRESET, SampleConfig, smaller
 
 NAMES = sorted(path.stem for path in configs.PRESETS.glob("*.yaml"))
-PRESETS = [name for name in NAMES if find_spec(getattr(configs.load(name).model, "library", "torch"))]
+SMALLER = {name: configs.load(name, smaller(name)) for name in reversed(NAMES)}
+UNLIKE = {repr((config.model, config.data)): name for name, config in SMALLER.items()}  # each of equal ones once
+PRESETS = [name for name in UNLIKE.values() if find_spec(getattr(SMALLER[name].model, "library", "torch"))]
 NO_SCALER = torch.amp.GradScaler("cpu", enabled=False)
 
 
@@ -144,7 +146,7 @@ def assert_same_run(first: Path, second: Path) -> None:
 def test_a_run_that_is_stopped_anywhere_goes_on_as_if_it_had_never_stopped(preset: str | Path) -> None:
     options: dict[str, Any] = {"train.steps": 12, "train.log_every": 5, "train.eval_every": 4, "data.batch_size": 100}
     options |= {"optim.warmup_steps": 2, "optim.ema_decay": 0.9, "train.accumulate": 2}
-    config = configs.load(preset, options)
+    config = configs.load(preset, options | smaller(preset))
     whole = commands.fit(changed(config, train__out="whole"))
     for step in random.Random(config.name).sample(range(1, 12), 5):
         parts = Path(f"stopped-at-{step}")

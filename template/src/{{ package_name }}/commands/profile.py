@@ -17,18 +17,19 @@ import torch
 import yaml
 from pydantic import PositiveFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from torch import nn
+from torch import Tensor, nn
 
 from .. import run
 from ..config import DEFAULT_PRESET, load, to_dict
 from ..data.loader import train_batches
 from ..training.storage import seed_everything
 from ..training.trainer import Trainer
-from ..types import STRICT, Batch
+from ..types import STRICT, Batch, map_carry
 from .lr_find import nothing, unmeasured
 
 HELP = "measure step time by part, memory, latency; exit 1 where a budget is broken"
 WARM_UP, NUM_ANSWERS, NUM_OPERATIONS = 5, 60, 12
+NUM_WRITTEN = 8  # tokens, after one that is given
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +75,15 @@ def main(
     watch = Watch(trainer, steps)
     operations = fit(watch, train_batches(data, config.data, seed=config.train.seed), trace)
     one_row = config.data.build("val")[torch.zeros(1, dtype=torch.long), 0].to(trainer.device)
+    writes = hasattr(model, "generate")
     figures = {
         "steps": steps,
+        "device": trainer.device.type,
+        "gpu": "measured" if trainer.device.type == "cuda" else "skipped: this ran on the CPU",
+        "batch": map_carry(data[torch.arange(min(len(data), config.data.batch_size)), 0].inputs, shape_of),
         "step_ms": watch.measured,
-        "latency_ms": latency(model, one_row),
+        "latency_ms": latency(model, partial(answer, model, one_row)),
+        "token_ms": latency(model, partial(write, model, one_row), NUM_WRITTEN) if writes else None,
         "memory_gb": peak_memory(trainer.device),
         "parameters": parameter_table(model),
         "operations": operations,
@@ -173,15 +179,32 @@ def fit(watch: Watch, batches: Iterable[Batch], trace: Path | None) -> list[dict
     return [{"name": e.key, "calls": e.count, "self_cpu_ms": e.self_cpu_time_total / 1000} for e in longest]
 
 
+def shape_of(tensor: Tensor) -> list[int]:
+    """Return the sizes of a tensor [...]."""
+    return list(tensor.shape)
+
+
+def answer(model: nn.Module, batch: Batch) -> None:
+    """Answer a batch, to the end of what the device has to do."""
+    outputs = model(batch, None).outputs
+    if outputs.device.type == "cuda":
+        outputs.sum().item()
+
+
+def write(model: Any, batch: Batch) -> None:
+    """Write tokens after the first one of a batch, one at a time, each from the state that those before it left."""
+    model.generate(batch.inputs[:, :1], NUM_WRITTEN)  # it draws on the CPU, and so waits for the device
+
+
 @torch.inference_mode()
-def latency(model: nn.Module, batch: Batch) -> dict[str, float]:
-    """Return the median and the 95th percentile of the time [ms] to answer a batch of one row."""
-    times, cuda = list[float](), batch.index.device.type == "cuda"
+def latency(model: nn.Module, work: Callable[[], None], parts: int = 1) -> dict[str, float]:
+    """Return the median and the 95th percentile of the time [ms] of work in eval mode, or of each of its parts."""
+    times = list[float]()
     model.eval()
     for _ in range(WARM_UP + NUM_ANSWERS):
         started = time.perf_counter()
-        model(batch, None).outputs.sum().item() if cuda else model(batch, None)
-        times.append(1000 * (time.perf_counter() - started))
+        work()
+        times.append(1000 * (time.perf_counter() - started) / parts)
     cuts = quantiles(times[WARM_UP:], n=20)
     return {"p50": cuts[9], "p95": cuts[18]}
 

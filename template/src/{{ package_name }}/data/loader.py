@@ -51,7 +51,7 @@ class Batches(DataLoader[Batch]):
 
 def train_batches(dataset: Dataset, config: DataConfig, *, seed: int, position: int = 0) -> DataLoader[Batch]:
     """Return an endless, shuffled loader that begins after `position` batches over all epochs."""
-    sampler = ShuffledBatches(len(dataset), config.batch_size, seed=seed, position=position)
+    sampler = getattr(dataset, "order", ShuffledBatches)(len(dataset), config.batch_size, seed=seed, position=position)
     workers: Any = {"num_workers": config.workers, "timeout": TIMEOUT if config.workers else 0}
     more: Any = {"pin_memory": torch.cuda.is_available(), "generator": torch.Generator()}  # its own: exact resume
     return Batches(dataset, sampler=sampler, batch_size=None, **workers, **more)

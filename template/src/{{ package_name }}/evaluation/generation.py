@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.loader import DataConfig, Dataset
-from ..types import UNKNOWN, Measurement
+from ..types import UNKNOWN, Measurement, map_carry
 from . import ngrams
 
 NUM_QUICK, BATCH_SIZE = 256, 64  # windows that follow a training run; windows at once
@@ -27,15 +28,28 @@ def read(model: nn.Module, dataset: Dataset, most: int) -> dict[str, Tensor]:
     Bytes that are only context have bits as well. At most about `most` windows are read, from all over the text.
     """
     model.eval()
-    device, parts = next(model.parameters()).device, list[tuple[Tensor, ...]]()
-    for index in torch.arange(len(dataset))[:: max(1, -(-len(dataset) // most))].split(BATCH_SIZE):
+    device, parts, carry = next(model.parameters()).device, list[tuple[Tensor, ...]](), None
+    for index in in_order(dataset, most):
         batch = dataset[index, 0].to(device)
-        logs = F.log_softmax(model(batch, None).outputs.float(), dim=2)  # [B, L, V]
+        output = model(batch, map_carry(carry, partial(first, len(index))))
+        carry, logs = output.carry, F.log_softmax(output.outputs.float(), dim=2)  # [B, L, V]
         following = torch.cat([batch.inputs[:, 1:], batch.targets[:, -1:]], dim=1)  # [B, L]
         bits = -logs.gather(2, following.unsqueeze(2)).squeeze(2) / math.log(2)
         sure, guess = logs.max(2)
         parts.append(tuple(part.cpu() for part in (batch.index, bits, batch.targets != UNKNOWN, guess, sure.exp())))
     return dict(zip(("index", "bits", "known", "guess", "sure"), map(torch.cat, zip(*parts, strict=True)), strict=True))
+
+
+def in_order(dataset: Dataset, most: int) -> list[Tensor]:
+    """Return the rows of batch after batch [B]: from all over the text, or so that each goes on with that before."""
+    if hasattr(dataset, "in_order"):
+        return list(dataset.in_order(most))
+    return [*torch.arange(len(dataset))[:: max(1, -(-len(dataset) // most))].split(BATCH_SIZE)]
+
+
+def first(count: int, rows: Tensor) -> Tensor:
+    """Return the first of rows [B, ...]: the others have no text left."""
+    return rows[:count]
 
 
 def summary(reading: dict[str, Tensor]) -> Measurement:

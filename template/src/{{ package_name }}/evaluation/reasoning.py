@@ -16,12 +16,21 @@ NUM_BOARDS = 6  # solved ones, and unsolved ones, in the report
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> Tensor:
-    """Return the model's logits [N, L, V] for every row in order, on the CPU, in fp32."""
+def ask(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> tuple[Tensor, dict[str, float]]:
+    """Return the model's logits [N, L, V] for every row in order, on the CPU, in fp32, and its own figures' means."""
     model.eval()
     device = next(model.parameters()).device
     parts = torch.arange(len(dataset)).split(batch_size)
-    return torch.cat([model(dataset[part, 0].to(device), None).outputs.float().cpu() for part in parts])
+    outputs = [model(dataset[part, 0].to(device), None) for part in parts]
+    sizes = torch.tensor([len(part) for part in parts]) / len(dataset)
+    own = {name: torch.stack([each.metrics[name].cpu() for each in outputs]) @ sizes for name in outputs[0].metrics}
+    logits = torch.cat([each.outputs.float().cpu() for each in outputs])
+    return logits, {name: float(mean) for name, mean in own.items()}
+
+
+def predict(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> Tensor:
+    """Return the model's logits [N, L, V] for every row in order, on the CPU, in fp32."""
+    return ask(model, dataset, batch_size)[0]
 
 
 def filled(logits: Tensor, inputs: Tensor) -> Tensor:
@@ -52,7 +61,7 @@ def measure(model: nn.Module, dataset: Dataset) -> Measurement:
 
 def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measurement:
     """Return every figure that the report shows: scalars, a table by difficulty, and some boards."""
-    logits, inputs, targets = predict(model, dataset), dataset.inputs, dataset.targets
+    (logits, own), inputs, targets = ask(model, dataset), dataset.inputs, dataset.targets
     short, found = summary(logits, dataset), filled(logits, inputs)
     broken, wrong = data.violations(found), (found != targets).sum(1)
     solved = {"puzzles_solved": wrong == 0}
@@ -65,6 +74,7 @@ def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measu
         "rules_obeyed": float((broken == 0).double().mean()),
         "violations": float(broken.double().mean()),
         "num_rows": len(inputs),
+        "own": own,
         "by_difficulty": by_difficulty(data.hardness(inputs, targets), data.difficulty, solved),
         "boards": [dict(zip(("row", "wrong", "violations", "answer"), board, strict=True)) for board in boards],
     }

@@ -18,6 +18,11 @@ def pinball(quantiles: Tensor, truths: Tensor, known: Tensor) -> Tensor:
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
+def ordered(raw: Tensor) -> Tensor:
+    """Return quantiles [..., Q] in their order: they may not cross (Chernozhukov et al. 2010)."""
+    return raw.sort(dim=-1).values
+
+
 def check(name: str, steps: int, values: Tensor) -> None:
     """Refuse a model for other windows than those with values [N, steps, 2]."""
     if values.shape[1] != steps:
@@ -56,16 +61,30 @@ class Quantiles(nn.Module):
         changes = F.pad(values.diff(dim=1), (1, 0)) / self.change
         return torch.stack([(values - values[:, :1]) / self.scale, changes, marks], dim=-1)
 
+    def raw(self, features: Tensor) -> Tensor:
+        """Return quantiles [B, P, H, Q] of differences to the last value, over their scale; features [B, P, D]."""
+        raw: Tensor = self.linear(features).unflatten(-1, (self.horizon, len(LEVELS)))
+        return raw
+
+    def ahead(self, batch: Batch, count: int, every: int = 1) -> Tensor:
+        """Return what the last `count` steps, or every so many, forecast: differences over scale, marks [B, P, H, 2].
+
+        A step's truths are the H values after it, in the rest of the history and in the targets.
+        """
+        whole = torch.cat([batch.inputs, batch.targets], dim=1)  # [B, L+H, 2]
+        steps = slice(every - 1 - every * count, None, every)
+        values, marks = whole.unfold(1, self.horizon, 1).unbind(2)  # [B, L+1, H]
+        differences = (values[:, steps] - batch.inputs[:, steps, :1]) / self.scale
+        return torch.stack([differences, marks[:, steps]], dim=-1)
+
     def forward(self, features: Tensor, batch: Batch, every: int = 1) -> StepOutput:
         """Answer features [B, P, D] of the last P steps, or every so many, with quantiles [B, H, Q] after the last.
 
         All P make the loss: a step's truths are the H values after it, in the rest of the history and in the targets.
         """
-        raw = self.linear(features).unflatten(-1, (self.horizon, len(LEVELS)))  # [B, P, H, Q]
-        values, marks = torch.cat([batch.inputs, batch.targets], dim=1).unbind(-1)  # [B, L+H]
-        steps = slice(every - 1 - every * features.shape[1], None, every)
-        ahead, known = (part.unfold(1, self.horizon, 1)[:, steps] for part in (values, marks > 0))  # [B, P, H]
-        last = batch.inputs[:, steps, :1]  # [B, P, 1]
-        loss = pinball(raw, (ahead - last) / self.scale, known)
-        ordered = raw[:, -1].sort(dim=-1).values  # quantiles may not cross: Chernozhukov et al. (2010)
-        return StepOutput(loss, ordered * self.scale + last[:, -1:], {})
+        raw, (truths, marks) = self.raw(features), self.ahead(batch, features.shape[1], every).unbind(-1)
+        return StepOutput(pinball(raw, truths, marks > 0), self.absolute(ordered(raw[:, -1]), batch.inputs), {})
+
+    def absolute(self, quantiles: Tensor, inputs: Tensor) -> Tensor:
+        """Return quantiles [B, H, Q] of differences over their scale as those of values; histories [B, L, 2]."""
+        return quantiles * self.scale + inputs[:, -1:, :1]

@@ -1,0 +1,68 @@
+# copier: filter replace("my_project", package_name)
+"""What makes a memory faster changes nothing: no tape without a gradient, segments that fit a cache."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from my_project.models import memory as memories
+from my_project.models.memory import NeuralMemoryConfig
+from my_project.models.memory_update import Ratios, mix
+from my_project.models.titans_mag import MagConfig
+
+KINDS = [{"depth": depth, "residual": residual} for depth in (1, 2) for residual in (False, True)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 300])
+def test_without_a_gradient_it_says_and_keeps_the_same(kind: dict[str, Any], length: int) -> None:
+    torch.manual_seed(0)
+    memory = NeuralMemoryConfig(dim=16, num_heads=2, chunk_size=8, **kind).build().double()
+    x = torch.randn(3, length, 16, dtype=torch.double)
+    outputs, state = memory(x)
+    with torch.no_grad():
+        fast, kept = memory(x)
+    torch.testing.assert_close(fast, outputs.detach(), rtol=1e-10, atol=1e-10)
+    for name, parts in state.items():
+        torch.testing.assert_close(kept[name], [part.detach() for part in parts], rtol=1e-10, atol=1e-10)
+
+
+def test_segments_are_read_one_after_the_other_as_if_they_were_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    stack = MagConfig(dim=16, num_heads=2, window=5, memory=NeuralMemoryConfig(chunk_size=8)).build().double()
+    x = torch.randn(2, 101, 16, dtype=torch.double)
+    whole, _ = stack(x)
+    lengths, read = list[int](), stack.read
+
+    def count(part: Tensor, state: Any) -> Any:
+        lengths.append(part.shape[1])
+        return read(part, state)
+
+    monkeypatch.setattr(memories, "SEGMENT", 20)
+    monkeypatch.setattr(stack, "read", count)
+    with torch.no_grad():
+        pieces, _ = stack(x)
+    assert lengths == [16] * 6 + [5]
+    torch.testing.assert_close(pieces, whole.detach(), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [4, 64, 256])
+def test_single_precision_unrolls_gates_of_any_strength_as_double_does(size: int) -> None:
+    """A product over a few mild gates is as exact behind strong ones as anywhere."""
+    random = torch.Generator().manual_seed(0)
+    strength = torch.tensor([1e-6, 1e-2, 1.0, 30.0])[torch.randint(4, (3, 8, 2, size), generator=random)]
+    logs = -strength * torch.rand(3, 8, 2, size, generator=random)
+    double, single = mix(*logs.double()), mix(*logs)
+    for exact, found in zip(double, single, strict=True):
+        torch.testing.assert_close(found.double(), exact, rtol=3e-5, atol=1e-7)
+
+
+def test_the_gradient_of_products_by_hand_is_that_of_finite_differences() -> None:
+    random = torch.Generator().manual_seed(0)
+    logs = [(-3 * torch.rand(2, 6, generator=random, dtype=torch.double)).requires_grad_() for _ in range(2)]
+    apply: Any = Ratios.apply
+    assert torch.autograd.gradcheck(apply, tuple(logs))
+    assert torch.autograd.gradcheck(lambda log: apply(log, None), (logs[0],))
+    # copier: endfilter
