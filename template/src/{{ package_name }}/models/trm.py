@@ -136,6 +136,15 @@ def recurse(network: Callable[[Tensor], Tensor], x: Tensor, state: State, num_la
     return network(y + z), z
 
 
+def ponder(network: Callable[[Tensor], Tensor], x: Tensor, state: State, num_latent: int, num_passes: int) -> State:
+    """Take T passes, the last one with gradient; x and both parts of the state [B, N, D] (figure 3)."""
+    with torch.no_grad():
+        for _ in range(num_passes - 1):
+            state = recurse(network, x, state, num_latent)
+    torch.clear_autocast_cache()  # before torch 2.11 it would hand the last pass these weights without gradient
+    return recurse(network, x, state, num_latent)
+
+
 def fitted(words: Tensor, length: int) -> Tensor:
     """Fill rows of words up with 0, or leave out their ends: [B, any] -> [B, length]."""
     return F.pad(words[:, :length], (0, max(0, length - words.shape[1])))
@@ -205,11 +214,7 @@ class Trm(nn.Module):
     def think(self, inputs: Tensor, state: State) -> tuple[State, Tensor, Tensor]:
         """Take T passes, the last one with gradient; return state, logits [B, L, V] (pooled: [B, V]), halting [B]."""
         x, prefix = self.embedded(inputs), self.config.num_prefix
-        with torch.no_grad():
-            for _ in range(self.config.num_passes - 1):
-                state = recurse(self.network, x, state, self.config.num_latent)
-        torch.clear_autocast_cache()  # before torch 2.11 it would hand the last pass these weights without gradient
-        state = recurse(self.network, x, state, self.config.num_latent)
+        state = ponder(self.network, x, state, self.config.num_latent, self.config.num_passes)
         there = F.pad(inputs != 0, (prefix, 0), value=True) if self.config.words else None  # [B, N]
         y = state[0]
         read = y[:, prefix:]  # [B, L, D]

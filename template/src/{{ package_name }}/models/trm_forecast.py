@@ -21,7 +21,7 @@ from .quantiles import LEVELS, Quantiles, check, ordered, pinball
 from .stablemax import precise, total
 from .supervision import Goal, answer, supervise
 from .titans_mag import MagConfig
-from .trm import State, recurse
+from .trm import State, ponder
 from .trm_layers import lecun_normal
 from .trm_titans import Titans
 
@@ -56,7 +56,6 @@ class TrmForecastConfig:
             raise ValueError(f"burn_in {self.burn_in} must be less than history {self.history}")
         if self.history % self.patch_size or self.burn_in % self.patch_size:
             raise ValueError(f"patch_size {self.patch_size} must divide history {self.history}, burn_in {self.burn_in}")
-
         if self.reach < self.patch_size:
             raise ValueError(f"reach {self.reach} must be patch_size {self.patch_size} or more")
 
@@ -131,11 +130,7 @@ class TrmForecast(nn.Module):
         padding = self.config.reach - self.config.patch_size, 0
         relative = F.pad(self.head.relative(inputs).transpose(1, 2), padding)  # [B, 3, L]
         x = self.patches(relative).transpose(1, 2) + self.places  # [B, N, D]
-        with torch.no_grad():
-            for _ in range(self.config.num_passes - 1):
-                state = recurse(self.network, x, state, self.config.num_latent)
-        torch.clear_autocast_cache()  # see `Trm.think`
-        state = recurse(self.network, x, state, self.config.num_latent)
+        state = ponder(self.network, x, state, self.config.num_latent, self.config.num_passes)
         y = state[0]
         return state, precise(self.head.raw(y[:, -self.count :])), self.act(y[:, -1:])
 

@@ -21,7 +21,7 @@ from .gpt import sample
 from .stablemax import judge
 from .supervision import choose
 from .titans_mag import MagConfig, State
-from .trm import recurse
+from .trm import ponder
 from .trm_layers import lecun_normal
 
 Thought = tuple[Tensor, Tensor]  # answer and latent, [B, L, D] each
@@ -116,11 +116,7 @@ class TrmText(nn.Module):
             after.append(state)
             return h
 
-        with torch.no_grad():
-            for _ in range(self.config.num_passes - 1):
-                thought = recurse(network, x, thought, self.config.num_latent)
-        torch.clear_autocast_cache()  # as in TRM
-        return recurse(network, x, thought, self.config.num_latent), after
+        return ponder(network, x, thought, self.config.num_latent, self.config.num_passes), after
 
     def read(self, tokens: Tensor, before: list[Step] | None = None) -> tuple[Thought, list[Step]]:
         """Take all steps on tokens [B, L]; return the last thought about them, and what to read on with."""
