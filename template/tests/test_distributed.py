@@ -110,6 +110,29 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_streams_are_evaluated_as_one_process_evaluates_them() -> None:
+    class Adding(torch.nn.Module):
+        """Answers with the sum of all that a row has read."""
+
+        def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
+            total = batch.inputs.sum(1) + carry
+            return StepOutput(total.sum(), total, {}, total)
+
+    def evaluate_both(_: int) -> None:
+        distributed.connect("cpu")
+        alone, spread, told = Adding(), distributed.Spread(Adding()), torch.arange(7.0)[:, None] * torch.ones(7, 2)
+        carries: list[Any] = [torch.zeros(7), torch.zeros(7)]
+        for count in (7, 6, 3):  # streams that end before others leave the batch from its end
+            rows = torch.arange(count)
+            batch = Batch(told[:count], rows, rows, rows > count)
+            outputs = [alone(batch, carries[0][:count]), spread(batch, carries[1][:count])]
+            assert torch.equal(outputs[0].outputs, outputs[1].outputs)
+            carries = [output.carry for output in outputs]
+        raise SystemExit(0)
+
+    assert launch([], before=evaluate_both) == [0, 0], said_by(0)
+
+
 # ---------------------------------------------------------------- the same weights
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from my_project.models import memory as memories
 from my_project.models.memory import NeuralMemoryConfig
-from my_project.models.memory_update import Ratios, mix
+from my_project.models.memory_update import Mixing, mix
 from my_project.models.titans_mag import MagConfig
 
 KINDS = [{"depth": depth, "residual": residual} for depth in (1, 2) for residual in (False, True)]
@@ -59,10 +59,31 @@ def test_single_precision_unrolls_gates_of_any_strength_as_double_does(size: int
         torch.testing.assert_close(found.double(), exact, rtol=3e-5, atol=1e-7)
 
 
-def test_the_gradient_of_products_by_hand_is_that_of_finite_differences() -> None:
+def one_by_one(log_keep: Tensor, log_momentum: Tensor, log_step: Tensor) -> Mixing:
+    """Return the factors of weights, momentum and surprises [2 + C] after each token, by equations 13 and 14."""
+    size = log_keep.shape[-1]
+    units = torch.eye(2 + size, dtype=log_keep.dtype)
+    weight, momentum = units[0], units[1]
+    seen = list[Tensor]()
+    for token in range(size):
+        keep, last, step = (part[..., token, None].exp() for part in (log_keep, log_momentum, log_step))
+        momentum = last * momentum + step * units[2 + token]
+        weight = keep * weight + momentum
+        seen.append(weight)
+    factors, ends = torch.stack(seen, dim=-2), torch.stack([weight, momentum], dim=-1)
+    return Mixing(factors[..., :2], factors[..., 2:], ends[..., 2:, :], ends[..., :2, :].mT)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 64, 100])
+def test_gates_unrolled_in_pairs_are_those_unrolled_token_by_token(size: int) -> None:
     random = torch.Generator().manual_seed(0)
-    logs = [(-3 * torch.rand(2, 6, generator=random, dtype=torch.double)).requires_grad_() for _ in range(2)]
-    apply: Any = Ratios.apply
-    assert torch.autograd.gradcheck(apply, tuple(logs))
-    assert torch.autograd.gradcheck(lambda log: apply(log, None), (logs[0],))
+    logs = (-3 * torch.rand(3, 2, 4, size, generator=random, dtype=torch.double)).unbind()
+    torch.testing.assert_close([*mix(*logs)], [*one_by_one(*logs)], rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_the_gradient_of_unrolled_gates_is_that_of_finite_differences(size: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    logs = [(-3 * torch.rand(1, 2, size, generator=random, dtype=torch.double)).requires_grad_() for _ in range(3)]
+    assert torch.autograd.gradcheck(lambda *logs: tuple(mix(*logs)), logs)
     # copier: endfilter

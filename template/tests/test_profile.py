@@ -2,6 +2,7 @@
 """The commands that look at a run before it is made: profile and lr-find."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_parameters_and_latency_are_listed(capsys: pytest.CaptureFixture[str]) -
     assert shapes == {name: tuple(p.shape) for name, p in model.named_parameters()}
     assert found["parameters"]["total"] - found["parameters"]["trainable"] == 4 * 16 + 16
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p95"]
-    assert 0.05 < found["memory_gb"] < 100
+    assert 0.05 < found["training_memory_gb"] <= found["memory_gb"] < 100
 
 
 def test_figures_say_for_which_batch_and_device_they_hold(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +89,42 @@ def test_the_time_of_one_token_is_that_of_all_by_their_number(monkeypatch: pytes
     assert found["p50"] == pytest.approx(3000 / profile.NUM_WRITTEN)
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("words", [["profile", NAME, *SHORT], ["lr-find", NAME, "--steps", "10"]])
+def test_a_command_that_a_signal_stops_says_so_and_ends_with_its_status(
+    words: list[str], number: int, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = Rows.__getitem__
+
+    def stopped(self: Rows, key: tuple[torch.Tensor, int]) -> Batch:
+        signal.raise_signal(number)
+        monkeypatch.setattr(Rows, "__getitem__", function)
+        return function(self, key)
+
+    monkeypatch.setattr(Rows, "__getitem__", stopped)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == status
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-1] == "stopped by a signal at step 1, before anything was found"
+    assert not told.out
+
+
+def test_what_training_takes_is_measured_before_anything_is_answered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = [1.0]
+
+    def hungry(*_: Any) -> dict[str, float]:
+        used.append(3.0)
+        return {"p50": 1.0, "p95": 1.0}
+
+    monkeypatch.setattr(profile, "latency", hungry)
+    monkeypatch.setattr(profile, "peak_memory", lambda _: max(used))
+    found = figures(capsys, "profile", NAME, *SHORT)
+    assert (found["training_memory_gb"], found["memory_gb"]) == (1.0, 3.0)
+
+
 def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, "profile", NAME, *SHORT, "--trace", "trace.json", "--data.pieces", "true")
     events = json.loads(Path("trace.json").read_text())["traceEvents"]
@@ -102,7 +139,9 @@ def test_a_broken_budget_ends_with_status_1(name: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as ended:
         main(["profile", NAME, *SHORT, "--budgets", "tight.yaml"])
     assert ended.value.code == 1
-    assert f"over budget: {name} is " in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert f"over budget: {name} is " in told.err
+    assert json.loads(told.out)[name]
     assert main(["profile", NAME, *SHORT, "--budgets", "wide.yaml"]) == 0
 
 

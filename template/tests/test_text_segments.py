@@ -98,6 +98,12 @@ def test_evaluation_reads_streams_in_their_order_with_their_carry(folder: Path) 
     assert len({len(index) for index, _ in model.seen}) == 2  # the shorter streams leave
 
 
+def test_a_prompt_is_every_byte_of_its_file(folder: Path) -> None:
+    path = folder / "prompt.txt"
+    path.write_text("Ça va?", "utf-8")
+    assert settings(folder, seq_len=2).read(path).tolist() == [[*"Ça va?".encode()]]
+
+
 def test_a_part_of_the_text_is_the_heads_of_all_streams(folder: Path) -> None:
     data = settings(folder).build("val")
     assert [rows.tolist() for rows in data.in_order(10)] == [(data.firsts + step).tolist() for step in (0, 1)]

@@ -52,6 +52,7 @@ def main(
     batches = train_batches(data, config.data, seed=config.train.seed)
     with tempfile.TemporaryDirectory() as folder:
         trainer.fit(search.watched(batches), Path(folder), nothing, nothing)
+    unless_stopped(trainer)
     best = steepest(search.rates, search.losses)
     logger.info("the loss falls fastest at --optim.lr %.2g", best)
     curve = [{"lr": lr, "loss": loss} for lr, loss in zip(search.rates, search.losses, strict=True)]
@@ -65,6 +66,13 @@ def nothing(*_: object, **__: object) -> None:
 def unmeasured(_: nn.Module) -> Measurement:
     """Stand in for the evaluation, which nobody waits for."""
     return Measurement(primary="none", value=0.0, higher_is_better=True, metrics={})
+
+
+def unless_stopped(trainer: Trainer) -> None:
+    """End with the exit status of the signal that stopped a training, if one did."""
+    if trainer.heard:
+        logger.warning("stopped by a signal at step %d, before anything was found", trainer.step)
+        raise SystemExit(trainer.heard[0])
 
 
 class Search:

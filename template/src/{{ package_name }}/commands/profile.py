@@ -1,5 +1,6 @@
 """Where the time and the memory of training go: a short run of the real trainer, with a watch on each of its parts."""
 
+import json
 import logging
 import resource
 import sys
@@ -21,11 +22,11 @@ from torch import Tensor, nn
 
 from .. import run
 from ..config import DEFAULT_PRESET, load, to_dict
-from ..data.loader import train_batches
+from ..data.loader import Dataset, train_batches
 from ..training.storage import seed_everything
 from ..training.trainer import Trainer
 from ..types import STRICT, Batch, map_carry
-from .lr_find import nothing, unmeasured
+from .lr_find import nothing, unless_stopped, unmeasured
 
 HELP = "measure step time by part, memory, latency; exit 1 where a budget is broken"
 WARM_UP, NUM_ANSWERS, NUM_OPERATIONS = 5, 60, 12
@@ -62,7 +63,7 @@ def add_arguments(parser: ArgumentParser) -> bool:
 def main(
     preset: str, *, steps: int, trace: Path | None, budgets: Path | None, overrides: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Profile a preset; return all figures. SystemExit(1) after a line for each budget that is broken."""
+    """Profile a preset; return all figures, or write them and raise SystemExit(1) where a budget is broken."""
     if steps < 1:
         raise ValueError(f"--steps: got {steps}, want 1 or more")
     limits = read_budgets(budgets or Path(__file__).with_name("budgets.yaml"))
@@ -74,21 +75,21 @@ def main(
     trainer = run.engine(config.train.engine)(config.train, model, config.optim, unmeasured, to_dict(config))
     watch = Watch(trainer, steps)
     operations = fit(watch, train_batches(data, config.data, seed=config.train.seed), trace)
-    one_row = config.data.build("val")[torch.zeros(1, dtype=torch.long), 0].to(trainer.device)
-    writes = hasattr(model, "generate")
+    memory = peak_memory(trainer.device)  # before anything is answered: what training took
     figures = {
         "steps": steps,
         "device": trainer.device.type,
         "gpu": "measured" if trainer.device.type == "cuda" else "skipped: this ran on the CPU",
         "batch": map_carry(data[torch.arange(min(len(data), config.data.batch_size)), 0].inputs, shape_of),
         "step_ms": watch.measured,
-        "latency_ms": latency(model, partial(answer, model, one_row)),
-        "token_ms": latency(model, partial(write, model, one_row), NUM_WRITTEN) if writes else None,
+        **answering(model, config.data.build("val"), trainer.device),
+        "training_memory_gb": memory,
         "memory_gb": peak_memory(trainer.device),
         "parameters": parameter_table(model),
         "operations": operations,
     }
     if broken := over(figures, limits):
+        sys.stdout.write(json.dumps(figures, indent=2) + "\n")  # also what is too much was measured
         logger.error("over budget: %s", "; ".join(broken))
         raise SystemExit(1)
     return figures
@@ -172,6 +173,7 @@ def fit(watch: Watch, batches: Iterable[Batch], trace: Path | None) -> list[dict
     profiler: Any = torch.profiler.profile() if trace else nullcontext()
     with tempfile.TemporaryDirectory() as folder, profiler:
         watch.trainer.fit(watch.watched(batches), Path(folder), nothing, nothing)
+    unless_stopped(watch.trainer)
     if not trace:
         return []
     profiler.export_chrome_trace(str(trace))
@@ -182,6 +184,15 @@ def fit(watch: Watch, batches: Iterable[Batch], trace: Path | None) -> list[dict
 def shape_of(tensor: Tensor) -> list[int]:
     """Return the sizes of a tensor [...]."""
     return list(tensor.shape)
+
+
+def answering(model: nn.Module, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """Return how long an answer to one row takes and, where the model writes, a token."""
+    row, writes = dataset[torch.zeros(1, dtype=torch.long), 0].to(device), hasattr(model, "generate")
+    return {
+        "latency_ms": latency(model, partial(answer, model, row)),
+        "token_ms": latency(model, partial(write, model, row), NUM_WRITTEN) if writes else None,
+    }
 
 
 def answer(model: nn.Module, batch: Batch) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..types import STRICT
+from .linear import Linear
 from .memory_gradient import scan
 from .memory_update import FLAT, Loss, Mixing, mix
 
@@ -111,7 +112,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 def stop(mixing: Mixing) -> Mixing:
     """Leave weights and momentum as they are over the last chunk: it is not complete, its tokens stay pending."""
-    idle = mixing.carry.new_tensor([1, 0, 1]).expand_as(mixing.carry[-1:])
+    idle = torch.eye(2).to(mixing.carry).expand_as(mixing.carry[-1:])
     write = torch.cat([mixing.write[:-1], torch.zeros_like(mixing.write[-1:])])
     return mixing._replace(write=write, carry=torch.cat([mixing.carry[:-1], idle]))
 
@@ -123,7 +124,7 @@ class NeuralMemory(nn.Module):
         super().__init__()
         self.config, dim, heads = config, config.dim, config.num_heads
         size = dim // heads
-        self.streams = nn.Linear(dim, 3 * dim, bias=False)
+        self.streams = Linear(dim, 3 * dim, bias=False)
         self.taps = nn.Parameter(torch.zeros(config.conv_size, 3 * dim))
         self.gates = nn.Linear(dim, 3 * heads)
         widths = [size, *[config.expansion * size] * (config.depth - 1), size]
@@ -166,7 +167,8 @@ class NeuralMemory(nn.Module):
     def tokens(self, x: Tensor, tail: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return keys, values, gates and queries [B, L, H, ...] of tokens [B, L, D], and the next tail."""
         streams = self.streams(x)
-        streams, length = torch.cat([tail.to(streams), streams], dim=1), x.shape[1]  # [B, taps - 1 + L, 3 D]
+        length = x.shape[1]
+        streams = torch.cat([tail.to(streams), streams], dim=1) if tail.shape[1] else streams  # [B, taps - 1 + L, 3 D]
         mixed = streams[:, :length] * self.taps[0]
         for number, tap in enumerate(self.taps[1:], start=1):
             mixed.addcmul_(streams[:, number : number + length], tap)
@@ -204,7 +206,7 @@ class NeuralMemory(nn.Module):
         total, width = before + queries.shape[1], min(size, before + queries.shape[1])
         keys, values, gates = (to_chunks(part, width) for part in written)  # [N, B H, C, ...]
         mixing = mix(*gates.unbind(-1))
-        asked = to_chunks(F.pad(queries, (0, 0, 0, 0, before, 0)), width)
+        asked = to_chunks(F.pad(queries, (0, 0, 0, 0, before, 0)) if before else queries, width)
         initial = [weight.to(queries).repeat(rows, 1, 1) for weight in self.initial]  # [B H, I, O]
         scale = None if self.scale is None else self.scale.to(queries).repeat(rows, 1).unsqueeze(1)
         answers, reached = scan(

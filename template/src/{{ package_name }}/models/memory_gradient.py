@@ -83,9 +83,9 @@ def unread(tape: Tape, chunks: slice, slope: Tensor, into: Slopes) -> list[Layer
 
 
 def retreat(end: Tensor, carry: Tensor, start: Tensor) -> None:
-    """Undo `advance`: add the gradient by a chunk's end [M, 2 I, O], times the factors [M, 3], to that by its start."""
+    """Undo `advance`: add the gradient by a chunk's end [M, 2 I, O], times the factors [M, 2, 2], to its start's."""
     (weight, momentum), (target, below) = end.chunk(2, dim=1), start.chunk(2, dim=1)
-    keep, push, last = carry[..., None, None].unbind(1)  # [M, 1, 1] each
+    keep, push, _, last = carry.reshape(-1, 4, 1, 1).unbind(1)  # [M, 1, 1] each
     target.addcmul_(weight, keep)
     below.addcmul_(weight, push).addcmul_(momentum, last)
 
@@ -95,7 +95,7 @@ def unlearn(tape: Tape, chunk: int, layers: list[Layer], reached: list[Tensor], 
     pair, carry = tape.mixing.write[chunk], tape.mixing.carry[chunk]
     for layer, fast, end in zip(layers, tape.fast, reached, strict=True):
         gram = end.unflatten(1, (2, -1)).flatten(2) @ fast[chunk].unflatten(1, (2, -1)).flatten(2).mT  # [M, 2, 2]
-        into.mixing.carry[chunk].add_(gram.flatten(1)[:, [0, 1, 3]])
+        into.mixing.carry[chunk].add_(gram)  # also for the factor that is always 0, where it ends
         retreat(end, carry, layer.by_fast)
         layer.by_errors.baddbmm_(twice(layer.inputs, pair), end, alpha=-1)
         by_inputs, factors = untwice(layer.errors @ end.mT, layer.inputs, pair)

@@ -12,16 +12,14 @@ Letters in shapes: N chunks, M memories (rows of the batch times heads), C token
 and outputs.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-TOGETHER = 16  # memories times chunks that are read at once: more does not fit a core's cache
+TOGETHER = 48  # memories times chunks that are read at once: fewer take more calls, more do not fit the cache
 FLAT = 0.1  # squared length up to which a LayerNorm hardly stretches: at 0 it would be a cliff, and gradients explode
 
 
@@ -31,7 +29,7 @@ class Mixing(NamedTuple):
     read: Tensor  # [N, M, C, 2] a_i and g_i: how much of weights and momentum token i still sees
     within: Tensor  # [N, M, C, C] G_ij: how much token i sees of what token j wrote
     write: Tensor  # [N, M, C, 2] what the chunk's end keeps of token j, in the weights and in the momentum
-    carry: Tensor  # [N, M, 3] the chunk's end: weights from weights, weights from momentum, momentum from momentum
+    carry: Tensor  # [N, M, 2, 2] the chunk's end: weights and momentum, of weights and momentum at its start
 
 
 class Loss(NamedTuple):
@@ -39,6 +37,13 @@ class Loss(NamedTuple):
 
     scale: Tensor | None  # [M, 1, O] of the LayerNorm, where the memory has a residual
     limit: float  # where the loss turns from square to linear
+
+
+class Met(NamedTuple):
+    """What the layers met while some chunks were written, first layer first: reading needs it once more."""
+
+    inputs: Sequence[Tensor]  # [n, M, C, I] for the keys
+    errors: Sequence[Tensor]  # [n, M, C, O] at the outputs
 
 
 class Tape(NamedTuple):
@@ -58,53 +63,38 @@ class Tape(NamedTuple):
     asked: Sequence[Tensor]  # [N, M, C, O] what enters the activations for the queries, and at the end the answers
 
 
-class Ratios(torch.autograd.Function):
-    """Products of the factors after token j, up to token i, times the step of token j; 0 where j > i.
-
-    Each sum of logarithms is taken by itself, as in Dao and Gu 2024 (arXiv 2405.21060, listing 1): as differences of
-    sums from the chunk's start small ones would be lost beside the large ones before them. In powers of two, as
-    `exp2` is several times faster than `exp` where much comes to 0.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, log_factor: Tensor, log_step: Tensor | None) -> Tensor:
-        """Take logarithms to the base 2: [..., C], [..., C] -> [..., C, C]."""
-        ones = log_factor.new_ones(log_factor.shape[-1:] * 2)
-        sums = (log_factor.unsqueeze(-1) * ones.tril(-1)).cumsum_(-2)
-        sums.add_(torch.full_like(ones, -torch.inf).triu_(1))
-        found = (sums if log_step is None else sums.add_(log_step.unsqueeze(-2))).exp2_()
-        ctx.save_for_backward(found)
-        ctx.has_step = log_step is not None
-        return found
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Sum the slopes of all products that a factor, or a step, is part of: [..., C, C] -> [..., C] each."""
-        (found,) = ctx.saved_tensors
-        slope = (slope * found).mul_(math.log(2))
-        by_step = slope.sum(-2)
-        by_factor = (slope.sum(-1) - by_step).flip(-1).cumsum(-1).flip(-1)
-        return by_factor, by_step if ctx.has_step else None
+def join(first: Mixing, second: Mixing) -> Mixing:
+    """Unroll tokens [..., C] and the [..., D] after them as one: [..., C + D]."""
+    corner = second.read @ first.write.mT  # [..., D, C] how much the later ones see of what the earlier ones wrote
+    before = F.pad(first.within, (0, corner.shape[-2]))
+    return Mixing(
+        read=torch.cat([first.read, second.read @ first.carry], dim=-2),
+        within=torch.cat([before, torch.cat([corner, second.within], dim=-1)], dim=-2),
+        write=torch.cat([first.write @ second.carry.mT, second.write], dim=-2),
+        carry=second.carry @ first.carry,
+    )
 
 
 def mix(log_keep: Tensor, log_momentum: Tensor, log_step: Tensor) -> Mixing:
     """Unroll the gates log(1 - alpha), log(eta) and log(theta) of chunks: [N, M, C] each -> Mixing.
 
-    A_ij is the product of (1 - alpha) over the tokens j+1 to i, E_ij that of eta, times theta_j; G = A E.
+    First each token by itself, then pairs, fours and so on up to the chunk: all of them products of gates, none a
+    quotient or a difference, in which small ones could be lost beside large ones.
     """
-    keep, momentum, step = ((log / math.log(2)) for log in (log_keep, log_momentum, log_step))
-    ratios: Any = Ratios.apply
-    kept, pushed = ratios(keep, None), ratios(momentum, step)
-    within = kept @ pushed  # [N, M, C, C]
-    faded, lasting = keep.cumsum(-1).exp2(), momentum.cumsum(-1).exp2()  # [N, M, C]
-    seen = (kept @ lasting.unsqueeze(-1)).squeeze(-1)  # [N, M, C] g
-    return Mixing(
-        read=torch.stack([faded, seen], dim=-1),
-        within=within,
-        write=torch.stack([within[..., -1, :], pushed[..., -1, :]], dim=-1),
-        carry=torch.stack([faded[..., -1], seen[..., -1], lasting[..., -1]], dim=-1),
+    size = log_keep.shape[-1]
+    idle = (0, (1 << (size - 1).bit_length()) - size)  # tokens that fill up to a power of two, and change nothing
+    keep, last = F.pad(log_keep, idle).exp(), F.pad(log_momentum, idle).exp()
+    push, step = F.pad(log_momentum.exp(), idle), F.pad(log_step.exp(), idle)
+    found = Mixing(  # [N, M, C, ...]
+        read=torch.stack([keep, push], dim=-1).unsqueeze(-2),
+        within=step[..., None, None],
+        write=torch.stack([step, step], dim=-1).unsqueeze(-2),
+        carry=torch.stack([keep, push, torch.zeros_like(keep), last], dim=-1).unflatten(-1, (2, 2)),
     )
+    while found.carry.shape[2] > 1:
+        found = join(*(Mixing(*(part[:, :, begin::2] for part in found)) for begin in (0, 1)))
+    read, within, write, carry = (part.squeeze(2) for part in found)
+    return Mixing(read[:, :, :size], within[..., :size, :size], write[:, :, :size], carry)
 
 
 def surprise(outputs: Tensor, keys: Tensor, values: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
@@ -147,30 +137,32 @@ def weights(tape: Tape, layer: int, chunk: int) -> Tensor:
 
 
 def advance(old: Tensor, carry: Tensor, new: Tensor) -> None:
-    """Set weights and momentum to what a chunk's end keeps of its start: [M, 2 I, O], [M, 3] -> [M, 2 I, O]."""
+    """Set weights and momentum to what a chunk's end keeps of its start: [M, 2 I, O], [M, 2, 2] -> [M, 2 I, O]."""
     (weight, momentum), (target, below) = old.chunk(2, dim=1), new.chunk(2, dim=1)
-    keep, push, last = carry[..., None, None].unbind(1)  # [M, 1, 1] each
+    keep, push, _, last = carry.reshape(-1, 4, 1, 1).unbind(1)  # [M, 1, 1] each; weights are never momentum
     torch.mul(weight, keep, out=target).addcmul_(momentum, push)
     torch.mul(momentum, last, out=below)
 
 
-def write(tape: Tape, chunk: int) -> None:
+def write(tape: Tape, chunk: int, met: Met) -> None:
     """Let the memory learn a chunk's keys and values: fill the next border of `fast`, and what led to it."""
     depth, keys = len(tape.fast), tape.keys[chunk]
     layers = [weights(tape, number, chunk) for number in range(depth)]
-    inputs = [keys]  # [M, C, I] of each layer
-    for hidden, layer in zip(tape.hidden, layers, strict=False):
-        inputs.append(F.silu(torch.bmm(inputs[-1], layer, out=hidden[chunk])))
-    found = surprise(inputs[-1] @ layers[-1], keys, tape.values[chunk], tape.loss)
-    error, _ = tape.error[chunk].copy_(found[0]), tape.soft[chunk].copy_(found[1])
+    for number, hidden in enumerate(tape.hidden):
+        torch.bmm(met.inputs[number], layers[number], out=hidden[chunk])
+        torch.ops.aten.silu.out(hidden[chunk], out=met.inputs[number + 1])
+    found = surprise(met.inputs[-1] @ layers[-1], keys, tape.values[chunk], tape.loss)
+    met.errors[-1].copy_(found[0])
+    tape.soft[chunk].copy_(found[1])
     for number in reversed(range(depth)):
         old, new = tape.fast[number][chunk : chunk + 2]
         advance(old, tape.mixing.carry[chunk], new)
-        wrote = twice(inputs[number], tape.mixing.write[chunk])  # [M, C, 2 I]
-        torch.baddbmm(new, wrote.mT, error, alpha=-1, out=new)
+        wrote = twice(met.inputs[number], tape.mixing.write[chunk])  # [M, C, 2 I]
+        torch.baddbmm(new, wrote.mT, met.errors[number], alpha=-1, out=new)
         if number:
-            torch.bmm(error, layers[number].mT, out=tape.blame[number - 1][chunk])
-            error = bend(tape.blame[number - 1][chunk], tape.hidden[number - 1][chunk])
+            blame, hidden = tape.blame[number - 1][chunk], tape.hidden[number - 1][chunk]
+            torch.bmm(met.errors[number], layers[number].mT, out=blame)
+            torch.ops.aten.silu_backward.grad_input(blame, hidden, grad_input=met.errors[number - 1])
 
 
 def errors(tape: Tape, layer: int, chunks: slice = slice(None)) -> Tensor:
@@ -180,22 +172,23 @@ def errors(tape: Tape, layer: int, chunks: slice = slice(None)) -> Tensor:
     return bend(tape.blame[layer][chunks], tape.hidden[layer][chunks])
 
 
-def read(tape: Tape, chunks: slice) -> None:
+def read(tape: Tape, chunks: slice, met: Met) -> None:
     """Answer queries by the memory as it was right after each token (equation 15): fill `asked` for some chunks."""
-    queries, keys, within, pair = (
-        part[chunks].flatten(0, 1) for part in (tape.queries, tape.keys, tape.mixing.within, tape.mixing.read)
+    queries, within, pair = (
+        part[chunks].flatten(0, 1) for part in (tape.queries, tape.mixing.within, tape.mixing.read)
     )
     for layer, (fast, asked) in enumerate(zip(tape.fast, tape.asked, strict=True)):
+        inputs, errors = met.inputs[layer].flatten(0, 1), met.errors[layer].flatten(0, 1)
         answers = asked[chunks].flatten(0, 1)  # [n M, C, O]
         torch.bmm(twice(queries, pair), fast[:-1][chunks].flatten(0, 1), out=answers)
-        seen = torch.bmm(queries, keys.mT).mul_(within)  # [n M, C, C]
-        torch.baddbmm(answers, seen, errors(tape, layer, chunks).flatten(0, 1), alpha=-1, out=answers)
+        seen = torch.bmm(queries, inputs.mT).mul_(within)  # [n M, C, C]
+        torch.baddbmm(answers, seen, errors, alpha=-1, out=answers)
         if tape.base:
             parts = (part.chunk(max(1, len(tape.keys[chunks]))) for part in (answers, queries))
             for answer, query in zip(*parts, strict=True):
                 torch.baddbmm(answer, query, tape.base[layer], out=answer)
         if layer < len(tape.hidden):
-            queries, keys = F.silu(answers), F.silu(tape.hidden[layer][chunks].flatten(0, 1))
+            queries = F.silu(answers)
 
 
 def together(keys: Tensor) -> int:
@@ -216,8 +209,12 @@ def run(
     error, soft = torch.empty_like(values), values.new_empty(*values.shape[:-1], 1)
     tape = Tape(queries, keys, values, mixing, loss, base, borders, hidden, blame, error, soft, asked)
     several = together(keys)
+    bright, blamed = ([part.new_empty(several, *part.shape[1:]) for part in parts] for parts in (hidden, blame))
     for first in range(0, len(keys), several):
-        for chunk in range(first, min(len(keys), first + several)):
-            write(tape, chunk)
-        read(tape, slice(first, first + several))
+        chunks = slice(first, min(len(keys), first + several))
+        size = chunks.stop - first
+        met = Met([keys[chunks], *(part[:size] for part in bright)], [*(part[:size] for part in blamed), error[chunks]])
+        for chunk in range(first, chunks.stop):
+            write(tape, chunk, Met(*([part[chunk - first] for part in parts] for parts in met)))
+        read(tape, chunks, met)
     return tape

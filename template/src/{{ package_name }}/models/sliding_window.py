@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .linear import Linear
+
 Cache = dict[
     str, Tensor
 ]  # keys and values of the last W - 1 tokens, [B, W - 1, H, K], and whether they are there, [B, W - 1]
@@ -40,7 +42,7 @@ class SlidingAttention(nn.Module):
     def __init__(self, dim: int, num_heads: int, window: int, num_persistent: int) -> None:
         super().__init__()
         self.num_heads, self.window = num_heads, window
-        self.streams = nn.Linear(dim, 3 * dim, bias=False)
+        self.streams = Linear(dim, 3 * dim, bias=False)
         size = dim // num_heads
         self.persistent_keys = nn.Parameter(
             torch.empty(num_persistent, num_heads, size - size // 4 * 2).normal_(std=0.02)

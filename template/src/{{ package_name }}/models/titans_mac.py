@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..types import STRICT
+from .linear import Linear
 from .memory import NeuralMemoryConfig
 from .sliding_window import SlidingAttention
 from .titans_mag import MagStack, SwiGlu
@@ -51,8 +52,8 @@ class MacBlock(nn.Module):
         dim, heads, hidden = config.dim, config.num_heads, round(config.dim * config.mlp_ratio / 8) * 8
         self.memory = replace(config.memory, dim=dim, num_heads=heads).build()
         self.attention = SlidingAttention(dim, heads, 2 * config.memory.chunk_size, config.num_persistent)
-        self.ask, self.outward = (nn.Linear(dim, dim, bias=False) for _ in range(2))
-        self.gate = nn.Linear(dim, dim) if config.gate == "convex" else None
+        self.ask, self.outward = (Linear(dim, dim, bias=False) for _ in range(2))
+        self.gate = Linear(dim, dim) if config.gate == "convex" else None
         norms = (nn.RMSNorm(dim, 1e-6) for _ in range(5))
         self.norm, self.norm_recalled, self.norm_attended, self.norm_answered, self.norm_mixed = norms
         self.mlp = SwiGlu(dim, hidden)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..types import STRICT
+from .linear import Linear
 from .memory import NeuralMemoryConfig, in_segments
 from .sliding_window import SlidingAttention
 
@@ -51,7 +52,7 @@ class SwiGlu(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.inward, self.outward = nn.Linear(dim, 2 * hidden, bias=False), nn.Linear(hidden, dim, bias=False)
+        self.inward, self.outward = Linear(dim, 2 * hidden, bias=False), Linear(hidden, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [B, L, D] -> [B, L, D]."""
@@ -69,8 +70,8 @@ class MagBlock(nn.Module):
         self.attention = SlidingAttention(dim, config.num_heads, config.window, config.num_persistent)
         self.memory = replace(config.memory, dim=dim, num_heads=config.num_heads).build()
         self.norm, self.norm_attended, self.norm_recalled, self.norm_mixed = (nn.RMSNorm(dim, 1e-6) for _ in range(4))
-        self.gate = nn.Linear(dim, dim) if config.gate == "convex" else None
-        self.outward, self.mlp = nn.Linear(dim, dim, bias=False), SwiGlu(dim, hidden)
+        self.gate = Linear(dim, dim) if config.gate == "convex" else None
+        self.outward, self.mlp = Linear(dim, dim, bias=False), SwiGlu(dim, hidden)
 
     def start(self, x: Tensor) -> dict[str, Any]:
         """Return the state before the first token of rows [B, ...]."""

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..types import STRICT
+from .linear import Linear
 from .memory import NeuralMemoryConfig
 from .sliding_window import SlidingAttention
 from .titans_mag import MagStack, SwiGlu
@@ -47,7 +48,7 @@ class MalBlock(nn.Module):
         self.memory = replace(config.memory, dim=dim, num_heads=heads).build()
         self.attention = SlidingAttention(dim, heads, config.window, config.num_persistent)
         self.norm, self.norm_recalled, self.norm_attended, self.norm_mixed = (nn.RMSNorm(dim, 1e-6) for _ in range(4))
-        self.recalled, self.attended = (nn.Linear(dim, dim, bias=False) for _ in range(2))
+        self.recalled, self.attended = (Linear(dim, dim, bias=False) for _ in range(2))
         self.mlp = SwiGlu(dim, hidden)
 
     def start(self, x: Tensor) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ..types import STRICT, UNKNOWN, Batch, Carry, StepOutput
 from .gpt import NARROW, sample
+from .linear import linear
 from .titans_mac import MacConfig
 from .titans_mag import MagConfig, State
 from .titans_mal import MalConfig
@@ -48,7 +49,7 @@ class TitansText(nn.Module):
     def read(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return the logits of what follows each token, [B, L] -> [B, L, V], and the state to read on with."""
         values, after = self.stack(self.embedding(tokens), state)
-        return F.linear(values, self.embedding.weight), after
+        return linear(values, self.embedding.weight), after
 
     def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
         """Answer tokens [B, L] with the logits of those that follow [B, L, V].
@@ -58,7 +59,8 @@ class TitansText(nn.Module):
         if carry is not None and batch.starts is not None:
             carry = self.stack.reset(carry, batch.starts)
         logits, state = self.read(batch.inputs, carry)
-        losses = F.cross_entropy(logits.transpose(1, 2), batch.targets, ignore_index=UNKNOWN, reduction="sum")
+        given, right = logits.flatten(0, 1), batch.targets.flatten()
+        losses = F.cross_entropy(given, right, ignore_index=UNKNOWN, reduction="sum")
         loss = losses / (batch.targets != UNKNOWN).sum().clamp(min=1)
         return StepOutput(loss, logits, {}, None if batch.starts is None else state)
 

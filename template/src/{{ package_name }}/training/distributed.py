@@ -55,7 +55,14 @@ class Spread(nn.Module):
         self.model = model
 
     def forward(self, batch: Batch, carry: Carry = None) -> StepOutput:
-        """Answer a batch with outputs [B, ...]; its loss is not known, and says so by being NaN."""
+        """Answer a batch with outputs [B, ...]; its loss is not known, and says so by being NaN.
+
+        Rows that go on from batch to batch are answered whole by each process: as some end before others, a share of
+        the next batch is not what goes on with this process's carry.
+        """
+        if batch.starts is not None:
+            whole: StepOutput = self.model(batch, carry)
+            return whole
         rows, world = len(batch.index), dist.get_world_size()
         size = -(-rows // world)  # the last row fills up the last shares: all have to be of one size
         mine = (torch.arange(size, device=batch.index.device) + dist.get_rank() * size).clamp(max=rows - 1)
