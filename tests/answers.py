@@ -74,6 +74,7 @@ def answers(row: dict[str, Any]) -> Answers:
     """The answers of one row of factors, without those that nobody asks for."""
     family, adapter = row["family"]
     silent = {"names", "family"} | ({"trm_titans_mag"} if family not in SEQUENCES else set())
+    silent |= set() if row["agents"] else {"agent_model"}
     rest = {name: value for name, value in row.items() if name not in silent}
     return NAMES[row["names"]] | FAMILIES[family] | rest | ({"pretrained": adapter} if family in BACKBONES else {})
 

@@ -53,9 +53,10 @@ def test_every_row_of_exclude_names_a_file_that_exists() -> None:
         assert list(TEMPLATE.glob(path[1:])), f"{row} takes nothing away"
 
 
-def test_the_working_name_leads_to_the_package() -> None:
-    link = ROOT / "working" / "my_project"
-    assert link.resolve() == TEMPLATE / "src" / "{{ package_name }}"
+@pytest.mark.parametrize("end", ["", "_agents"])
+def test_the_working_name_leads_to_the_package(end: str) -> None:
+    link = ROOT / "working" / f"my_project{end}"
+    assert link.resolve() == TEMPLATE / "src" / f"{{{{ package_name }}}}{end}"
     assert not link.readlink().is_absolute()
 
 
@@ -81,7 +82,9 @@ def test_the_lock_file_fits_the_dependencies_and_holds_one_registry_only() -> No
     packages = {package["name"]: package for package in table("uv.lock")["package"]}
     own = packages.pop("copier-torch")["metadata"]["requires-dev"]["dev"]
     groups = table("pyproject.toml")["dependency-groups"]
-    wanted = [Requirement(line) for line in groups["project"] + groups["dev"] if isinstance(line, str)]
+    wanted = [
+        Requirement(line) for line in groups["project"] + groups["agents"] + groups["dev"] if isinstance(line, str)
+    ]
     assert {(one["name"], one["specifier"]) for one in own} == {(one.name, str(one.specifier)) for one in wanted}
     assert len({tuple(package["source"].items()) for package in packages.values()}) == 1
     assert all("registry" in package["source"] for package in packages.values())

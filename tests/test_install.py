@@ -42,9 +42,8 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path, default: Sample) -> None:
-    package = {
-        path.relative_to(default.folder / "src").as_posix() for path in default.source.rglob("*") if path.is_file()
-    }
+    folder = default.folder / "src"
+    package = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in names if ".dist-info/" not in name and not name.endswith("/")} == package
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -68,11 +67,16 @@ def test_every_hook_passes_right_after_git_init(default: Sample, tmp_path: Path,
     folder = default.copy(tmp_path / "project").folder
     for argv in (["init", "--quiet"], ["add", "-A"]):
         assert command([*GIT, *argv], folder).status == 0
+    shim = tmp_path / "bin" / "my-project"  # what installing the project would make
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nPYTHONPATH={folder / "src"} exec python -m my_project "$@"\n', encoding="utf-8")
+    shim.chmod(0o755)
     environment = SHARED | {
+        "PATH": os.pathsep.join([str(shim.parent), SHARED["PATH"]]),
         "PRE_COMMIT_HOME": str(tmp_path / "hooks"),
         "MYPY_CACHE_DIR": str(type_cache),
     }
     result = command(["pre-commit", "run", "--all-files"], folder, environment)
     assert result.status == 0, result.output
-    for name in ("ruff check", "ruff format", "mypy"):
-        assert any(line.startswith(name) and line.endswith("Passed") for line in result.output.splitlines())
+    for name in ("ruff check", "ruff format", "mypy", "agnix", "Agent Skills", "what agents read", "tasks and"):
+        assert any(line.startswith(name) and line.endswith("Passed") for line in result.output.splitlines()), name

@@ -95,4 +95,4 @@ def test_it_trains_from_random_weights_and_beats_its_baselines(installed: Instal
 def test_names_of_what_it_brings_are_reserved(installed: Installed) -> None:
     names = json.loads(installed.run("-c", NAMES).output)
     assert installed.sample.name in names
-    assert not allowed(set(names) - {"my-project", "my_project"})
+    assert not allowed(set(names) - {"my-project", "my_project", "my_project_agents"})

@@ -79,6 +79,7 @@ REFUSED = [
     ("scope", "huge", "is not in"),
     ("pretrained", "huge", "is not in"),
     ("tracker", "huge", "is not in"),
+    ("agent_model", "gpt", "is not in"),
     ("ci", "jenkins", "is not in"),
 ]
 
@@ -125,7 +126,7 @@ def test_the_package_name_follows_from_any_project_name(
     template: Path, tmp_path: Path, project_name: str, package_name: str
 ) -> None:
     render(template, tmp_path, {"project_name": project_name})
-    assert [path.name for path in (tmp_path / "src").iterdir()] == [package_name]
+    assert {path.name for path in (tmp_path / "src").iterdir()} == {package_name, f"{package_name}_agents"}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -152,6 +153,7 @@ def dependencies() -> list[importlib.metadata.Distribution]:
     table = tomllib.loads((ROOT / "template/pyproject.toml").read_text(encoding="utf-8"))
     todo = [Requirement(line) for line in table["project"]["dependencies"]]
     todo += [Requirement(line) for line in table["dependency-groups"]["dev"]]
+    todo += [Requirement(line) for extra in table["project"]["optional-dependencies"].values() for line in extra]
     apart = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["pretrained"]
     todo = [need for need in todo if str(need) not in apart]  # tests/test_pretrained.py has them
     found: dict[str, importlib.metadata.Distribution] = {}

@@ -68,9 +68,9 @@ def test_no_name_breaks_a_heading(sample: Sample, default: Sample) -> None:
     ]
     assert headings[0][:2] == ["h1", "p"]
     assert headings[0].count("h1") == headings[1].count("h1") == 1
-    names = ("distributed", "experiments", "own_data", "lightning", "pretrained", "tracker")
-    options = sum(sample.answers.get(name, "none") not in {False, "none"} for name in names)
-    assert headings[0].count("h2") == headings[1].count("h2") + options  # each has a section of its own
+    names = ("distributed", "experiments", "own_data", "lightning", "pretrained", "tracker", "agents")
+    options = sum(sample.answers.get(name, name == "agents" or "none") not in {False, "none"} for name in names)
+    assert headings[0].count("h2") == headings[1].count("h2") - 1 + options  # each has a section of its own
 
 
 @every_sample
@@ -141,8 +141,9 @@ def test_declared_dependencies_cover_the_imports(sample: Sample, room: str) -> N
     table = tomllib.loads((sample.folder / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = table["project"]["dependencies"]
     wanted += table["dependency-groups"]["dev"] if room != "src" else []
+    wanted += table["project"].get("optional-dependencies", {}).get("agents", [])
     declared = {canonicalize_name(Requirement(line).name) for line in wanted}
-    own = {sample.package, "tests", "conftest"} if room == "tests" else {sample.package}
+    own = {sample.package, f"{sample.package}_agents", *({"tests", "conftest"} if room == "tests" else ())}
     for name in imported(sample.folder / room) - own:
         provided = {canonicalize_name(dist) for dist in packages_distributions().get(name, [])}
         assert provided & declared, f"{room} imports {name}, which pyproject.toml does not declare"

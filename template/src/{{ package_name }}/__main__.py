@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-OTHERS = {f.stem.replace("_", "-"): f".commands.{f.stem}" for f in sorted(Path(__file__).parent.glob("commands/*.py"))}
+ROOMS = [Path(__file__).parents[1] / f"{__package__}{end}/commands" for end in ("", "_agents")]
+OTHERS = {f.stem.replace("_", "-"): f"{f.parts[-3]}.commands.{f.stem}" for r in ROOMS for f in sorted(r.glob("*.py"))}
 TITLE = "options of a run (with the default preset's values)"
 STATUSES = {ValueError: 2, FloatingPointError: 3, OSError: 4, MemoryError: 4, KeyboardInterrupt: 130}
 
@@ -21,8 +22,8 @@ class Parser(ArgumentParser):
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 
-def build_parser(run_options: dict[str, str], preset: str = "") -> Parser:
-    """Return the parser of all commands; `train` takes the options of a run, given with their help, as well."""
+def build_parser(first: str, run_options: dict[str, str], preset: str = "") -> Parser:
+    """Return the parser for a first word; `train` takes the options of a run, given with their help, as well."""
     parser = Parser(prog=f"python -m {__package__}" if sys.argv[0].endswith("__main__.py") else None)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more while at work")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -44,8 +45,8 @@ def build_parser(run_options: dict[str, str], preset: str = "") -> Parser:
     data = commands.add_parser("data", help="what is done with data").add_subparsers(required=True, metavar="ACTION")
     verify = data.add_parser("verify", help="check a folder against its manifest: checksums, schema, copies")
     verify.add_argument("--folder", type=Path, help="a data folder (the package's own)")
-    for name, file in OTHERS.items():  # commands/data_split.py is `data split`
-        module, word = import_module(file, __package__), name.removeprefix("data-")
+    for name, file in ({first: OTHERS[first]} if first in OTHERS else OTHERS).items():  # data_split.py is `data split`
+        module, word = import_module(file), name.removeprefix("data-")
         command = (commands if word == name else data).add_parser(word, help=module.HELP, allow_abbrev=False)
         command.set_defaults(command=name)
         taking += [command] if module.add_arguments(command) else []
@@ -58,27 +59,27 @@ def build_parser(run_options: dict[str, str], preset: str = "") -> Parser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    first = next((word for word in words if not word.startswith("-")), "")
     stderr = logging.lastResort or logging.StreamHandler()  # it asks for sys.stderr anew: that may be a progress bar's
     stderr.setLevel(logging.NOTSET)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[stderr], force=True)
     try:
-        if {"train", *OTHERS} & {*words}:
+        if first == "train" or OTHERS.get(first, "").startswith(f"{__package__}."):
             from .config import DEFAULT_PRESET, describe_options, unknown  # noqa: PLC0415 (torch takes seconds to import)
 
             known = describe_options()
-            parsed, rest = build_parser(known, DEFAULT_PRESET).parse_known_args(words)
+            parsed, rest = build_parser(first, known, DEFAULT_PRESET).parse_known_args(words)
             if rest:
                 raise ValueError(unknown("option", rest[0].removeprefix("--").replace("-", "_"), list(known)))
         else:
-            known, parsed = {}, build_parser({}).parse_args(words)
+            known, parsed = {}, build_parser(first, {}).parse_args(words)
         options = vars(parsed)
         if overrides := {name: options.pop(name) for name in known if name in options}:
             options["overrides"] = overrides
         logging.getLogger(__package__).setLevel(logging.DEBUG if options.pop("verbose") else logging.NOTSET)
-        from . import run  # noqa: PLC0415
-
         command = options.pop("command")
-        function = import_module(OTHERS[command], __package__).main if command in OTHERS else getattr(run, command)
+        home = import_module(OTHERS.get(command, f"{__package__}.run"))  # only now: torch takes seconds to import
+        function = home.main if command in OTHERS else getattr(home, command)
         sys.stdout.write(json.dumps(function(**options), indent=2) + "\n")
         sys.stdout.flush()
     except tuple(STATUSES) as error:
