@@ -141,7 +141,6 @@ def test_declared_dependencies_cover_the_imports(sample: Sample, room: str) -> N
     table = tomllib.loads((sample.folder / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = table["project"]["dependencies"]
     wanted += table["dependency-groups"]["dev"] if room != "src" else []
-    wanted += table["project"].get("optional-dependencies", {}).get("agents", [])
     declared = {canonicalize_name(Requirement(line).name) for line in wanted}
     own = {sample.package, f"{sample.package}_agents", *({"tests", "conftest"} if room == "tests" else ())}
     for name in imported(sample.folder / room) - own:

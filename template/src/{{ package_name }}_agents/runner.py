@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .skeleton import FAMILIES, add_tests, create_model_skeleton
 from .strict import Strict
 
 HELP = "give a request to the ml-expert specialist; plan, edit, then check every claim"
+SDK = "claude_agent_sdk"  # of the extra; imported by name, so that types are checked without it just the same
 STATUSES = {"implementation_complete": 0, "partial": 1, "failed": 1, "needs_clarification": 2, "stopped": 3}
 READ, EDIT = ["Read", "Grep", "Glob"], ["Write", "Edit", "Bash"]
 COMMANDS = ["Bash(uv run *)", "Bash(python -m pytest *)", "Bash(git status *)", "Bash(git diff *)"]
@@ -97,7 +99,7 @@ def main(skill: Path, context: Path, model: str, minutes: float, *, dry_run: boo
     if dry_run:
         phases = [{"mode": "plan", "tools": READ}, {"mode": "acceptEdits", "tools": READ + EDIT + list(TOOLS)}]
         return {"status": "dry run", "model": model, "phases": phases, "warnings": warnings, "context": text}
-    if not find_spec("claude_agent_sdk"):
+    if not find_spec(SDK):
         raise OSError("claude-agent-sdk is not installed: uv sync --extra agents")
     try:
         answer = asyncio.run(asyncio.wait_for(work(prompt, text, model, root), 60 * minutes))
@@ -122,20 +124,19 @@ def judged(answer: Answer, root: Path) -> dict[str, Any]:
 
 async def work(prompt: str, context: str, model: str, root: Path) -> Answer:
     """Let the specialist plan without writing, then work by its plan; return its answer."""
-    from claude_agent_sdk import ClaudeAgentOptions, create_sdk_mcp_server, tool  # noqa: PLC0415 (an extra)
-
+    sdk: Any = import_module(SDK)
     shared: dict[str, Any] = {"model": model, "system_prompt": prompt, "cwd": root, "setting_sources": ["project"]}
     shared |= {"strict_mcp_config": True, "stderr": logger.debug}
-    plan = await ask(ClaudeAgentOptions(tools=READ, permission_mode="plan", **shared), PLAN.format(context=context))
+    plan = await ask(sdk.ClaudeAgentOptions(tools=READ, permission_mode="plan", **shared), PLAN.format(context=context))
     logger.info("the plan:\n%s", plan.result)
     schemas = {name: {"type": "object", "properties": p, "required": [*p][:2]} for name, (_, p) in TOOLS.items()}
     schemas["benchmark_model"]["required"] = ["preset"]
-    own = [tool(name, TOOLS[name][0], schemas[name])(handler(name, root)) for name in TOOLS]
-    options = ClaudeAgentOptions(
+    own = [sdk.tool(name, TOOLS[name][0], schemas[name])(handler(name, root)) for name in TOOLS]
+    options = sdk.ClaudeAgentOptions(
         tools=READ + EDIT,
         allowed_tools=[*READ, *COMMANDS, *(f"mcp__project__{name}" for name in TOOLS)],
         permission_mode="acceptEdits",
-        mcp_servers={"project": create_sdk_mcp_server("project", tools=own)},
+        mcp_servers={"project": sdk.create_sdk_mcp_server("project", tools=own)},
         output_format={"type": "json_schema", "schema": Answer.model_json_schema(mode="serialization")},
         **shared,
     )
@@ -148,23 +149,16 @@ async def work(prompt: str, context: str, model: str, root: Path) -> Answer:
 
 async def ask(options: Any, prompt: str) -> Any:
     """Return the last message of one conversation; NoAnswerError where it is an error."""
-    from claude_agent_sdk import (  # noqa: PLC0415 (an extra)
-        AssistantMessage,
-        ClaudeSDKClient,
-        ClaudeSDKError,
-        ResultMessage,
-        TextBlock,
-    )
-
+    sdk: Any = import_module(SDK)
     last = None
     try:
-        async with ClaudeSDKClient(options) as client:
+        async with sdk.ClaudeSDKClient(options) as client:
             await client.query(prompt)
             async for message in client.receive_response():  # it ends with the ResultMessage
-                if isinstance(message, AssistantMessage):
-                    logger.debug("%s", "\n".join(b.text for b in message.content if isinstance(b, TextBlock)))
-                last = message if isinstance(message, ResultMessage) else last
-    except ClaudeSDKError as error:
+                if isinstance(message, sdk.AssistantMessage):
+                    logger.debug("%s", "\n".join(b.text for b in message.content if isinstance(b, sdk.TextBlock)))
+                last = message if isinstance(message, sdk.ResultMessage) else last
+    except sdk.ClaudeSDKError as error:
         raise OSError(f"the command-line tool failed: {error}") from None
     if last is None or last.is_error:
         raise NoAnswerError(

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,7 @@ def test_a_context_is_gathered_from_the_project(
 
 @pytest.mark.skipif(not find_spec("claude_agent_sdk"), reason="the extra `agents` is not installed")
 def test_the_sdk_has_what_the_runner_uses() -> None:
-    from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient  # noqa: PLC0415 (an extra)
-
-    assert {"receive_response", "query"} <= {*dir(ClaudeSDKClient)}
-    assert {"output_format", "setting_sources", "permission_mode"} <= {*ClaudeAgentOptions.__dataclass_fields__}
+    sdk: Any = import_module("claude_agent_sdk")
+    assert {"receive_response", "query"} <= {*dir(sdk.ClaudeSDKClient)}
+    assert {"output_format", "setting_sources", "permission_mode"} <= {*sdk.ClaudeAgentOptions.__dataclass_fields__}
     # copier: endfilter
