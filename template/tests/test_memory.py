@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from my_project.models.memory import NeuralMemory, NeuralMemoryConfig, State
 from my_project.models.memory_update import FLAT
 
+from .streams import awake, in_pieces
+
 KINDS = [{"depth": depth, "residual": residual} for depth in (1, 2) for residual in (False, True)]
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 
@@ -20,10 +22,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(ma
 def small(dtype: torch.dtype = torch.float64, **options: Any) -> NeuralMemory:
     """Return a memory whose weights are all at work, the gates far from their ends."""
     torch.manual_seed(0)
-    memory = NeuralMemoryConfig(**{"dim": 8, "num_heads": 2, "chunk_size": 4, **options}).build().to(dtype)
+    memory = awake(NeuralMemoryConfig(**{"dim": 8, "num_heads": 2, "chunk_size": 4, **options}).build(), 0.4).to(dtype)
     with torch.no_grad():
-        for parameter in memory.parameters():
-            parameter.add_(0.4 * torch.randn_like(parameter))
         memory.gates.bias.copy_(torch.tensor([-1.0, 0.5, 1.0]).repeat_interleave(memory.config.num_heads))
     return memory
 
@@ -81,15 +81,6 @@ def learnt(memory: NeuralMemory, state: State) -> list[Tensor]:
     rows = len(state["fast"][0])
     bases = [weight.repeat(rows, 1, 1) * memory.config.returns for weight in memory.initial]
     return [part[0] + base for part, base in zip(parts, bases, strict=True)] + [part[1] for part in parts]
-
-
-def in_pieces(memory: NeuralMemory, x: Tensor, pieces: list[int]) -> tuple[Tensor, State]:
-    parts, state = list[Tensor](), None
-    for piece in x.split(pieces, dim=1):
-        found, state = memory(piece, state)
-        parts.append(found)
-    assert state is not None
-    return torch.cat(parts, dim=1), state
 
 
 def slopes(memory: NeuralMemory, x: Tensor, outputs: Tensor, state: list[Tensor]) -> list[Tensor]:

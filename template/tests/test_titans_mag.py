@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from my_project.models.memory import NeuralMemoryConfig
 from my_project.models.sliding_window import BASE, SlidingAttention
-from my_project.models.titans_mag import MagConfig, MagStack, State
+from my_project.models.titans_mag import MagConfig, MagStack
+
+from .streams import awake, check_order, in_pieces, leaves
 
 GATES = ["convex", "literal"]
 
@@ -25,24 +27,11 @@ def small(**options: Any) -> MagStack:
         "memory": NeuralMemoryConfig(chunk_size=5),
         **options,
     }
-    stack = MagConfig(**sizes).build().double()
-    with torch.no_grad():
-        for parameter in stack.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return stack
+    return awake(MagConfig(**sizes).build())
 
 
 def text(*shape: int) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-
-
-def in_pieces(stack: MagStack, x: Tensor, pieces: list[int]) -> tuple[Tensor, State]:
-    parts, state = list[Tensor](), None
-    for piece in x.split(pieces, dim=1):
-        found, state = stack(piece, state)
-        parts.append(found)
-    assert state is not None
-    return torch.cat(parts, dim=1), state
 
 
 def plain_attention(attention: SlidingAttention, x: Tensor) -> Tensor:
@@ -82,14 +71,7 @@ def test_attention_is_what_a_plain_loop_makes_of_the_equations(window: int, leng
 
 @pytest.mark.parametrize("gate", GATES)
 def test_no_token_changes_what_is_said_before_it(gate: str) -> None:
-    stack, x = small(gate=gate), text(1, 13, 16)
-    before, _ = stack(x)
-    for place in range(13):
-        changed = x.clone()
-        changed[:, place] += 1
-        after, _ = stack(changed)
-        torch.testing.assert_close(after[:, :place], before[:, :place], rtol=0, atol=0)
-        assert not torch.isclose(after[:, place:], before[:, place:], rtol=0, atol=1e-9).all(2).any()
+    check_order(small(gate=gate), text(1, 13, 16))
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -102,14 +84,8 @@ def test_it_does_not_matter_where_a_text_is_cut(gate: str, window: int, pieces: 
 
 def test_the_state_does_not_grow_with_the_text() -> None:
     stack = small()
-    sizes = [sum(part.numel() for part in flat(stack(text(1, length, 16))[1])) for length in (5, 10, 100)]
+    sizes = [sum(part.numel() for part in leaves(stack(text(1, length, 16))[1])) for length in (5, 10, 100)]
     assert sizes == sizes[:1] * 3
-
-
-def flat(state: Any) -> list[Tensor]:
-    if isinstance(state, Tensor):
-        return [state]
-    return [part for value in (state.values() if isinstance(state, dict) else state) for part in flat(value)]
 
 
 def test_rows_do_not_see_each_other_and_calls_leave_nothing_behind() -> None:

@@ -2,20 +2,20 @@
 """The language model with a memory carries its state from segment to segment of a text, and from token to token."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from my_project import config as configs
-from my_project import run as commands
 from my_project.models.gpt import sample
 from my_project.models.memory import NeuralMemoryConfig
 from my_project.models.titans_mag import MagConfig
 from my_project.models.titans_text import TitansText, TitansTextConfig
 from my_project.training.trainer import Trainer
 from my_project.types import UNKNOWN, Batch, map_carry
+
+from .streams import awake, check_resume, leaves
 
 STACK = MagConfig(dim=16, num_heads=2, window=4, memory=NeuralMemoryConfig(chunk_size=4))
 SMALL = {
@@ -28,11 +28,7 @@ SMALL = {
 
 def small() -> TitansText:
     torch.manual_seed(0)
-    model = TitansTextConfig(vocab_size=11, stack=STACK).build().double()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return model
+    return awake(TitansTextConfig(vocab_size=11, stack=STACK).build())
 
 
 def text(*shape: int) -> Tensor:
@@ -99,12 +95,6 @@ def test_the_trainer_carries_the_gradient_over_as_many_segments_as_it_is_told() 
     assert not torch.isclose(found[0], found[2]).all()
 
 
-def leaves(carry: Any) -> list[Tensor]:
-    found = list[Tensor]()
-    map_carry(carry, found.append)
-    return found
-
-
 def test_rows_that_begin_a_document_forget_what_was_carried_and_the_others_do_not() -> None:
     model, tokens = small(), text(2, 13)
     first, second, third = segments(tokens, 4)
@@ -142,15 +132,5 @@ def test_writing_from_a_state_is_writing_from_the_whole_text(length: int) -> Non
 
 
 def test_a_run_that_was_stopped_goes_on_with_its_carry_as_if_it_had_not_been() -> None:
-    options = SMALL | {"optim.schedule": "constant", "train.eval_every": 3, "train.accumulate": 2, "train.tbptt": 2}
-    whole, first = (
-        commands.fit(configs.load("titans_text", options | {"train.steps": steps, "train.out": f"{steps}"}))
-        for steps in (6, 3)
-    )
-    commands.fit(configs.load(first / "config.yaml", {"train.steps": 6}), resume=first)
-    saved = [torch.load(run / "last.pt", weights_only=True) for run in (first, whole)]
-    for part in ("model", "carries"):
-        ours, straight = (leaves(each[part]) for each in saved)
-        torch.testing.assert_close(ours, straight, rtol=0, atol=0)
-    assert leaves(saved[0]["carries"])
+    check_resume("titans_text", SMALL | {"train.accumulate": 2, "train.tbptt": 2})
     # copier: endfilter

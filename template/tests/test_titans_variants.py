@@ -15,10 +15,11 @@ from my_project.models.titans_mac import MacConfig
 from my_project.models.titans_mag import MagConfig, MagStack
 from my_project.models.titans_mal import MalConfig
 
+from .streams import awake, check_order, in_pieces, leaves
 from .test_memory import KINDS, learnt
 from .test_memory import recall as answer
 from .test_memory import small as small_memory
-from .test_titans_mag import flat, in_pieces, text, turned
+from .test_titans_mag import text, turned
 
 SIZES: dict[str, Any] = {"dim": 16, "num_heads": 2}
 MEMORY = NeuralMemoryConfig(chunk_size=5)
@@ -29,23 +30,12 @@ every = pytest.mark.parametrize("config", [MAC, LITERAL, MAL], ids=["mac", "mac-
 
 def small(config: MacConfig | MalConfig) -> MagStack:
     torch.manual_seed(0)
-    stack = config.build().double()
-    with torch.no_grad():
-        for parameter in stack.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return stack
+    return awake(config.build())
 
 
 @every
 def test_no_token_changes_what_is_said_before_it(config: MacConfig | MalConfig) -> None:
-    stack, x = small(config), text(1, 13, 16)
-    before, _ = stack(x)
-    for place in range(13):
-        changed = x.clone()
-        changed[:, place] += 1
-        after, _ = stack(changed)
-        torch.testing.assert_close(after[:, :place], before[:, :place], rtol=0, atol=0)
-        assert not torch.isclose(after[:, place:], before[:, place:], rtol=0, atol=1e-9).all(2).any()
+    check_order(small(config), text(1, 13, 16))
 
 
 @every
@@ -68,7 +58,7 @@ def test_the_gradient_is_the_same_wherever_a_text_is_cut(config: MacConfig | Mal
 @every
 def test_the_state_does_not_grow_with_the_text(config: MacConfig | MalConfig) -> None:
     stack = small(config)
-    sizes = [sum(part.numel() for part in flat(stack(text(1, length, 16))[1])) for length in (5, 10, 50)]
+    sizes = [sum(part.numel() for part in leaves(stack(text(1, length, 16))[1])) for length in (5, 10, 50)]
     assert sizes == sizes[:1] * 3
 
 

@@ -3,7 +3,6 @@
 
 from dataclasses import replace
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor
 
 from my_project import config as configs
-from my_project import run as commands
 from my_project.data.loader import train_batches
 from my_project.models.gpt import sample
 from my_project.models.memory import NeuralMemoryConfig
@@ -19,17 +17,15 @@ from my_project.models.titans_mag import MagConfig
 from my_project.models.trm_text import TrmText, TrmTextConfig
 from my_project.types import Batch, Carry, map_carry
 
+from .streams import awake, check_resume, leaves
+
 STACK = MagConfig(dim=16, depth=1, num_heads=2, window=4, memory=NeuralMemoryConfig(chunk_size=4))
 
 
 def small(**options: Any) -> TrmText:
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"vocab_size": 11, "reader": STACK, "stack": STACK, "num_passes": 2, "max_steps": 3}
-    model = TrmTextConfig(**(sizes | options)).build().double()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-    return model
+    return awake(TrmTextConfig(**(sizes | options)).build())
 
 
 def text(*shape: int) -> Tensor:
@@ -54,12 +50,6 @@ def read(model: TrmText, batches: list[Batch], carry: Carry = None) -> tuple[Ten
         outputs.append(output.outputs)
         losses.append(output.loss)
     return torch.cat(outputs, dim=1), torch.stack(losses).mean()
-
-
-def leaves(carry: Any) -> list[Tensor]:
-    found = list[Tensor]()
-    map_carry(carry, found.append)
-    return found
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 12])
@@ -191,16 +181,6 @@ def test_a_segment_comes_as_often_as_it_is_thought_about_also_after_a_resume(pos
     assert turns == [(position + number) % 2 == 0 for number in range(5)]
 
 
-def test_a_run_that_was_stopped_in_the_middle_of_a_thought_goes_on_exactly(workspace: Path) -> None:
-    options = {"optim.schedule": "constant", "train.eval_every": 3, "train.device": "cpu", "data.seq_len": 16}
-    whole, first = (
-        commands.fit(configs.load("tiny", options | {"train.steps": steps, "train.out": f"{workspace / str(steps)}"}))
-        for steps in (6, 3)
-    )
-    commands.fit(configs.load(first / "config.yaml", {"train.steps": 6}), resume=first)
-    saved = [torch.load(run / "last.pt", weights_only=True) for run in (first, whole)]
-    for part in ("model", "carries"):
-        ours, straight = (leaves(each[part]) for each in saved)
-        torch.testing.assert_close(ours, straight, rtol=0, atol=0)
-    assert leaves(saved[0]["carries"])
+def test_a_run_that_was_stopped_in_the_middle_of_a_thought_goes_on_exactly() -> None:
+    check_resume("tiny", {"data.seq_len": 16})
     # copier: endfilter

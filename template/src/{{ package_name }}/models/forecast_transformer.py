@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..types import STRICT, Batch, Carry, Fraction, StepOutput
-from .quantiles import Quantiles, check
+from .quantiles import Quantiles, check, check_patches
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -30,12 +30,7 @@ class ForecastTransformerConfig:
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
             raise ValueError(f"num_heads {self.num_heads} must divide dim {self.dim}")
-        if self.burn_in >= self.history:
-            raise ValueError(f"burn_in {self.burn_in} must be less than history {self.history}")
-        if self.history % self.patch_size or self.burn_in % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} must divide history {self.history}, burn_in {self.burn_in}")
-        if self.reach < self.patch_size:
-            raise ValueError(f"reach {self.reach} must be patch_size {self.patch_size} or more")
+        check_patches(self.history, self.burn_in, self.patch_size, self.reach)
 
     def build(self) -> "ForecastTransformer":
         """Make the model."""

@@ -29,6 +29,16 @@ def check(name: str, steps: int, values: Tensor) -> None:
         raise ValueError(f"model.{name} {steps}, data.{name} {values.shape[1]}: want the same; set both")
 
 
+def check_patches(history: int, burn_in: int, patch_size: int, reach: int) -> None:
+    """Refuse tokens of `patch_size` steps, each made from `reach`, that do not fit a history and its burn-in."""
+    if burn_in >= history:
+        raise ValueError(f"burn_in {burn_in} must be less than history {history}")
+    if history % patch_size or burn_in % patch_size:
+        raise ValueError(f"patch_size {patch_size} must divide history {history}, burn_in {burn_in}")
+    if reach < patch_size:
+        raise ValueError(f"reach {reach} must be patch_size {patch_size} or more")
+
+
 class Quantiles(nn.Module):
     """One linear layer from features to the quantiles of all steps ahead, told as differences to the last value.
 

@@ -20,6 +20,13 @@ Cache = dict[
 BASE = 10_000.0  # of the wave lengths of rotary positions
 
 
+def check_heads(dim: int, num_heads: int) -> None:
+    """Refuse a dimension that does not divide into heads whose halves turn in pairs."""
+    if dim % (4 * num_heads):
+        want = f"a multiple of 4 * num_heads, {4 * num_heads}: rotary positions turn pairs in half of each head"
+        raise ValueError(f"dim: got {dim}, want {want}")
+
+
 def rotate(vectors: Tensor, first: int) -> Tensor:
     """Turn half of vectors [B, L, H, K] by their positions: a product then knows their distance only."""
     quarter, wide = vectors.shape[-1] // 4, torch.promote_types(vectors.dtype, torch.float32)

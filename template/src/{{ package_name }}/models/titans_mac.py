@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ..types import STRICT
 from .linear import Linear
 from .memory import NeuralMemoryConfig
-from .sliding_window import SlidingAttention
-from .titans_mag import MagStack, SwiGlu
+from .sliding_window import SlidingAttention, check_heads
+from .titans_mag import MagStack, begin, gated
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -32,8 +32,7 @@ class MacConfig:
     memory: NeuralMemoryConfig = NeuralMemoryConfig()  # its dim and num_heads are the block's
 
     def __post_init__(self) -> None:
-        if self.dim % (4 * self.num_heads):
-            raise ValueError(f"dim: got {self.dim}, want a multiple of 4 * num_heads, {4 * self.num_heads}")
+        check_heads(self.dim, self.num_heads)
 
     def build(self) -> MagStack:
         """Make the blocks."""
@@ -49,18 +48,14 @@ class MacBlock(nn.Module):
 
     def __init__(self, config: MacConfig) -> None:
         super().__init__()
-        dim, heads, hidden = config.dim, config.num_heads, round(config.dim * config.mlp_ratio / 8) * 8
+        dim, heads = config.dim, config.num_heads
         self.memory = replace(config.memory, dim=dim, num_heads=heads).build()
         self.attention = SlidingAttention(dim, heads, 2 * config.memory.chunk_size, config.num_persistent)
         self.ask, self.outward = (Linear(dim, dim, bias=False) for _ in range(2))
         self.gate = Linear(dim, dim) if config.gate == "convex" else None
         norms = (nn.RMSNorm(dim, 1e-6) for _ in range(5))
         self.norm, self.norm_recalled, self.norm_attended, self.norm_answered, self.norm_mixed = norms
-        self.mlp = SwiGlu(dim, hidden)
-
-    def start(self, x: Tensor) -> dict[str, Any]:
-        """Return the state before the first token of rows [B, ...]."""
-        return {"attention": self.attention.start(x), "memory": self.memory.start(x)}
+        self.mlp = gated(dim, config.mlp_ratio)
 
     def mix(self, x: Tensor, attended: Tensor, answered: Tensor) -> Tensor:
         """Gate what attention and memory say (equation 25): [B, L, D] each -> [B, L, D]."""
@@ -84,7 +79,7 @@ class MacBlock(nn.Module):
 
     def forward(self, x: Tensor, state: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Map tokens [B, L, D] -> [B, L, D], segment after segment, and return the state."""
-        state = state or self.start(x)
+        state = state or begin(self, x)
         size, begun = self.memory.config.chunk_size, state["memory"]["pending"][0].shape[1]
         parts, normal = list[Tensor](), self.norm(x)
         for first in range(-begun, x.shape[1], size):

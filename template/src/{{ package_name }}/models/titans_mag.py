@@ -5,18 +5,19 @@ Behrouz, Zhong and Mirrokni 2025, arXiv 2501.00663, section 4.2. Letters in shap
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..types import STRICT
 from .linear import Linear
 from .memory import NeuralMemoryConfig, in_segments
-from .sliding_window import SlidingAttention
+from .sliding_window import SlidingAttention, check_heads
+from .trm_layers import SwiGlu
 
 State = list[dict[str, Any]]  # of each block: what attention caches and what memory has learnt, tensors [B, ...]
 
@@ -36,29 +37,21 @@ class MagConfig:
     memory: NeuralMemoryConfig = NeuralMemoryConfig()  # its dim and num_heads are the block's
 
     def __post_init__(self) -> None:
-        if self.dim % (4 * self.num_heads):
-            want = (
-                f"a multiple of 4 * num_heads, {4 * self.num_heads}: rotary positions turn pairs in half of each head"
-            )
-            raise ValueError(f"dim: got {self.dim}, want {want}")
+        check_heads(self.dim, self.num_heads)
 
     def build(self) -> "MagStack":
         """Make the blocks."""
         return MagStack(self.dim, self.memory.chunk_size, [MagBlock(self) for _ in range(self.depth)])
 
 
-class SwiGlu(nn.Module):
-    """A gated layer: W3 (silu(W1 x) * W2 x) (Shazeer 2020, arXiv 2002.05202, equation 6)."""
+def gated(dim: int, ratio: float) -> SwiGlu:
+    """Return a gated layer for tokens [B, L, D], about `ratio` times as wide inside."""
+    return SwiGlu(dim, round(dim * ratio / 8) * 8, partial(Linear, bias=False))
 
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.inward, self.outward = Linear(dim, 2 * hidden, bias=False), Linear(hidden, dim, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens [B, L, D] -> [B, L, D]."""
-        gate, value = self.inward(x).chunk(2, dim=-1)
-        mapped: Tensor = self.outward(F.silu(gate) * value)
-        return mapped
+def begin(block: Any, x: Tensor) -> dict[str, Any]:
+    """Return a block's state before the first token of rows [B, ...]."""
+    return {name: getattr(block, name).start(x) for name in ("attention", "memory")}
 
 
 class MagBlock(nn.Module):
@@ -66,16 +59,12 @@ class MagBlock(nn.Module):
 
     def __init__(self, config: MagConfig) -> None:
         super().__init__()
-        dim, hidden = config.dim, round(config.dim * config.mlp_ratio / 8) * 8
+        dim = config.dim
         self.attention = SlidingAttention(dim, config.num_heads, config.window, config.num_persistent)
         self.memory = replace(config.memory, dim=dim, num_heads=config.num_heads).build()
         self.norm, self.norm_attended, self.norm_recalled, self.norm_mixed = (nn.RMSNorm(dim, 1e-6) for _ in range(4))
         self.gate = Linear(dim, dim) if config.gate == "convex" else None
-        self.outward, self.mlp = Linear(dim, dim, bias=False), SwiGlu(dim, hidden)
-
-    def start(self, x: Tensor) -> dict[str, Any]:
-        """Return the state before the first token of rows [B, ...]."""
-        return {"attention": self.attention.start(x), "memory": self.memory.start(x)}
+        self.outward, self.mlp = Linear(dim, dim, bias=False), gated(dim, config.mlp_ratio)
 
     def mix(self, x: Tensor, attended: Tensor, recalled: Tensor) -> Tensor:
         """Gate what attention and memory say (equation 28): [B, L, D] each -> [B, L, D]."""
@@ -103,8 +92,7 @@ class MagStack(nn.Module):
 
     def start(self, x: Tensor) -> State:
         """Return the state before the first token of rows [B, ...]."""
-        blocks: list[Any] = [*self.blocks]
-        return [block.start(x) for block in blocks]
+        return [begin(block, x) for block in self.blocks]
 
     def reset(self, state: State, rows: Tensor) -> State:
         """Return the state with some rows [B] (bool) as before their first token."""

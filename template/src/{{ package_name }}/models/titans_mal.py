@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ..types import STRICT
 from .linear import Linear
 from .memory import NeuralMemoryConfig
-from .sliding_window import SlidingAttention
-from .titans_mag import MagStack, SwiGlu
+from .sliding_window import SlidingAttention, check_heads
+from .titans_mag import MagStack, gated
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -31,8 +31,7 @@ class MalConfig:
     memory: NeuralMemoryConfig = NeuralMemoryConfig()  # its dim and num_heads are the block's
 
     def __post_init__(self) -> None:
-        if self.dim % (4 * self.num_heads):
-            raise ValueError(f"dim: got {self.dim}, want a multiple of 4 * num_heads, {4 * self.num_heads}")
+        check_heads(self.dim, self.num_heads)
 
     def build(self) -> MagStack:
         """Make the blocks."""
@@ -44,16 +43,12 @@ class MalBlock(nn.Module):
 
     def __init__(self, config: MalConfig) -> None:
         super().__init__()
-        dim, heads, hidden = config.dim, config.num_heads, round(config.dim * config.mlp_ratio / 8) * 8
+        dim, heads = config.dim, config.num_heads
         self.memory = replace(config.memory, dim=dim, num_heads=heads).build()
         self.attention = SlidingAttention(dim, heads, config.window, config.num_persistent)
         self.norm, self.norm_recalled, self.norm_attended, self.norm_mixed = (nn.RMSNorm(dim, 1e-6) for _ in range(4))
         self.recalled, self.attended = (Linear(dim, dim, bias=False) for _ in range(2))
-        self.mlp = SwiGlu(dim, hidden)
-
-    def start(self, x: Tensor) -> dict[str, Any]:
-        """Return the state before the first token of rows [B, ...]."""
-        return {"attention": self.attention.start(x), "memory": self.memory.start(x)}
+        self.mlp = gated(dim, config.mlp_ratio)
 
     def forward(self, x: Tensor, state: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Map tokens [B, L, D] -> [B, L, D], and return the state: equations 30 and 31."""

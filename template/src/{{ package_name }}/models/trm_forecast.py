@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ..types import STRICT, Batch, Carry, StepOutput
 from .act import ActHead, Halting, Probability
 from .memory import NeuralMemoryConfig
-from .quantiles import LEVELS, Quantiles, check, ordered, pinball
+from .quantiles import LEVELS, Quantiles, check, check_patches, ordered, pinball
 from .stablemax import precise, total
 from .supervision import Goal, answer, supervise
 from .titans_mag import MagConfig
@@ -52,12 +52,7 @@ class TrmForecastConfig:
     near: PositiveFloat = 1.0  # a step ahead is right where its error is less than this times that of the last value
 
     def __post_init__(self) -> None:
-        if self.burn_in >= self.history:
-            raise ValueError(f"burn_in {self.burn_in} must be less than history {self.history}")
-        if self.history % self.patch_size or self.burn_in % self.patch_size:
-            raise ValueError(f"patch_size {self.patch_size} must divide history {self.history}, burn_in {self.burn_in}")
-        if self.reach < self.patch_size:
-            raise ValueError(f"reach {self.reach} must be patch_size {self.patch_size} or more")
+        check_patches(self.history, self.burn_in, self.patch_size, self.reach)
 
     @property
     def halting(self) -> Halting:

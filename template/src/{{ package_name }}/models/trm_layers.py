@@ -3,6 +3,8 @@
 As in TRM (Jolicoeur-Martineau 2025) there is no bias, and no weight in the norms. N is the number of positions.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,11 +37,11 @@ def norm(x: Tensor) -> Tensor:
 
 
 class SwiGlu(nn.Module):
-    """The gated layer of Shazeer (2020, eq. 6) over the last dimension."""
+    """The gated layer of Shazeer (2020, eq. 6) over the last dimension: W3 (silu(W1 x) * W2 x)."""
 
-    def __init__(self, size: int, inner: int) -> None:
+    def __init__(self, size: int, inner: int, layer: Callable[[int, int], nn.Linear] = linear) -> None:
         super().__init__()
-        self.up, self.down = linear(size, 2 * inner), linear(inner, size)
+        self.up, self.down = layer(size, 2 * inner), layer(inner, size)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D]."""
