@@ -1,4 +1,4 @@
-"""What an agent must not do, decided from one event of the command-line tool; reads no other file of the project.
+"""What an agent must not do, decided from one event of the command-line tool.
 
 The hook loads this file by its path, so it needs only the standard library (of Python 3.9 on), and no sound package.
 """
@@ -23,22 +23,9 @@ OPENS = re.compile(r"""build\(\s*\\?["']test\b""")
 WRITES = re.compile(
     r"""\b(?:save|write|unlink|remove|rename|replace|rmtree|truncate|dump)\w*\(|,\s*["'][wax]b?\+?["']"""
 )
-PREFIXES = {
-    "sudo",
-    "env",
-    "time",
-    "nohup",
-    "nice",
-    "command",
-    "exec",
-    "xargs",
-    "timeout",
-    "then",
-    "do",
-    "else",
-    "if",
-    "!",
-}
+PREFIXES = {"sudo", "env", "time", "nohup", "nice", "command", "exec", "xargs", "timeout"}
+PREFIXES |= {"then", "do", "else", "if", "!"}  # of the shell itself
+UV_OPTIONS = {"--extra", "--group", "--with", "--python", "-p", "--project", "--directory", "--env-file"}  # and a word
 READERS = {"ls", "stat", "echo", "printf", "cd", "["}
 RUNS_CODE = re.compile(r"\b(python[\d.]*|bash|sh)\b[^|;&]*$")
 HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n(.*?\n)?\s*\2\b", re.DOTALL)
@@ -92,8 +79,8 @@ def found(pattern: str, here: Path) -> Iterator[Path]:
     """Yield the files that a pattern of the shell finds."""
     base = Path(pattern).anchor
     try:
-        yield from (Path(base) if base else here).glob(pattern.removeprefix(base))
-    except (ValueError, NotImplementedError, OSError):  # no pattern after all
+        yield from (Path(base) if base else here).glob(pattern[len(base) :].lstrip("/"))
+    except (ValueError, OSError):  # no pattern after all
         return
 
 
@@ -129,8 +116,8 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def nested(words: list[str]) -> Iterator[list[str]]:
     """Yield a simple command without what stands before it, and the commands that its words hold."""
-    while words and (words[0] in PREFIXES or re.match(r"\w+=|-|[\d.]+[smh]?$", words[0])):
-        words = words[1:]
+    while words and (words[0] in PREFIXES or re.match(r"\w+=|-|[\d.]+[smh]?$", words[0]) or words[:2] == ["uv", "run"]):
+        words = words[2 if words[0] in {"uv", *UV_OPTIONS} else 1 :]
     if not words or words[0].startswith("#"):
         return
     yield words
@@ -184,10 +171,17 @@ def opened(words: list[str], name: str, here: Path) -> str:
     if name in {"grep", "rg", "egrep"}:  # what is looked for is no file
         pattern = next((word for word in words[1:] if not word.startswith("-")), "")
         words = [word for word in words if word != pattern]
-    if name.startswith("python") and any(OPENS.search(word) for word in words):
+    if name.startswith("python") and any(OPENS.search(text) for text in [*words, *scripts(words[1:], here)]):
         return SEALED_SPLIT
     pieces = [p for word in words for p in (re.split(r"[\s'\"(),]+", word) if name.startswith("python") else [word])]
     return SEALED_SPLIT if any(is_sealed(piece, here) for piece in pieces) else ""
+
+
+def scripts(words: list[str], here: Path) -> list[str]:
+    """Return the texts of the scripts that a command runs; the package and its tests may open the split."""
+    paths = [here / word for word in words if word.endswith(".py")]
+    own = [path for path in paths if Path(os.path.relpath(path, here)).parts[0] not in {"src", "tests"}]
+    return [path.read_text("utf-8", "replace") for path in own if path.is_file()]
 
 
 def changed(words: list[str], here: Path, *, writes: bool) -> str:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from . import stops
 from .outcome import project_root
 
 HELP = "review the changes since a commit; exit 1 where a test is missing, a body is long or a signature is broken"
@@ -27,14 +28,14 @@ def review(root: Path, base: str = "HEAD") -> dict[str, Any]:
     """Compare the working tree with a commit."""
     files = changed(root, base)
     code = [name for name in files if name.startswith("src/") and name.endswith(".py")]
-    old = {name: signatures(before(root, base, name)) for name in code}
-    new = {name: signatures(after(root, name)) for name in code}
+    texts = {name: (before(root, base, name), after(root, name)) for name in code}
     findings = [
         *untested(root, [name for name in code if (root / name).exists()], files),
-        *(line for name in code for line in too_long(root, base, name)),
-        *(line for name in code for line in breaking(name, old[name], new[name])),
+        *(line for name in code for line in too_long(name, *texts[name])),
+        *(finding("breaking change", name, what) for name in code for what in stops.differences(*texts[name])),
     ]
-    added = {name: sorted(new[name].keys() - old[name].keys()) for name in code}
+    offered = {name: [stops.interfaces(text) for text in pair] for name, pair in texts.items()}
+    added = {name: sorted(now.keys() - old.keys()) for name, (old, now) in offered.items()}
     return {
         "ok": not findings,
         "base": base,
@@ -104,45 +105,9 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-def too_long(root: Path, base: str, name: str) -> list[dict[str, str]]:
+def too_long(name: str, old: str, new: str) -> list[dict[str, str]]:
     """Name functions whose body is too long, and was shorter before."""
-    then, now = functions(before(root, base, name)), functions(after(root, name))
+    then, now = functions(old), functions(new)
     grown = {key: length(node) for key, node in now.items() if key not in then or length(node) > length(then[key])}
     what = "a body of {} lines, want at most " + str(LONGEST)
     return [finding("long function", f"{name}:{key}", what.format(n)) for key, n in grown.items() if n > LONGEST]
-
-
-def signatures(text: str) -> dict[str, ast.arguments]:
-    """Return the parameters of what a module offers: functions, methods, and the fields of its dataclasses."""
-    offered = {name: node.args for name, node in functions(text).items() if not re.search(r"(^|\.)_(?!_init__)", name)}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(each) for each in node.decorator_list):
-            fields = [
-                part for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
-            ]
-            names = [ast.arg(arg=ast.unparse(field.target)) for field in fields]
-            values = [field.value for field in fields]
-            offered[node.name] = ast.arguments([], [], None, names, values, None, [])
-    return offered
-
-
-def parameters(given: ast.arguments) -> tuple[list[str], dict[str, bool]]:
-    """Return the parameters in their order, and of all by name whether a caller must give them."""
-    placed = [each.arg for each in (*given.posonlyargs, *given.args)]
-    needed = len(placed) - len(given.defaults)
-    must = {name: number < needed for number, name in enumerate(placed)}
-    return placed, must | {each.arg: v is None for each, v in zip(given.kwonlyargs, given.kw_defaults, strict=True)}
-
-
-def breaking(name: str, old: dict[str, ast.arguments], new: dict[str, ast.arguments]) -> list[dict[str, str]]:
-    """Name what a caller of the old code can no longer do."""
-    found = [finding("breaking change", f"{name}:{key}", "it is gone") for key in old.keys() - new.keys()]
-    for key in sorted(old.keys() & new.keys()):
-        (placed, must), (now, now_must) = parameters(old[key]), parameters(new[key])
-        gone = [] if new[key].kwarg else sorted(must.keys() - now_must.keys())
-        asked = [n for n, needed in now_must.items() if needed and not must.get(n, False)]
-        moved = [n for i, n in enumerate(placed) if n in now_must and now[i : i + 1] != [n]]
-        parts = {"no longer takes": gone, "now must be given": asked, "changed the order of": moved}
-        told = "; ".join(f"{what} {', '.join(names)}" for what, names in parts.items() if names)
-        found += [finding("breaking change", f"{name}:{key}", told)] if told else []
-    return sorted(found, key=lambda each: each["where"])

@@ -8,7 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 WRITERS = re.compile(r'"name":\s*"(?:Edit|Write|MultiEdit|NotebookEdit|Bash|mcp__\w+)"')
 
@@ -25,6 +25,13 @@ def decide(event: dict[str, Any], root: Path) -> str:
 def named(paths: Iterable[str], told: str) -> list[str]:
     """Return the Python files that a transcript names: others are other people's work; all where there is none."""
     return [path for path in paths if path.endswith(".py") and (not told or Path(path).name in told)]
+
+
+class Parameter(NamedTuple):
+    """What a function takes."""
+
+    must: bool  # be given
+    place: int | None  # at which it may be given without its name
 
 
 def git(root: Path, *words: str) -> str:
@@ -73,15 +80,16 @@ def differences(before: str, now: str) -> list[str]:
     return gone + [f"{name}: {why}" for name in old if name in new for why in refused(old[name], new[name])]
 
 
-def refused(old: dict[str, bool], new: dict[str, bool]) -> list[str]:
-    """Say which parameters are gone or have become necessary; a parameter is a name and whether it must be given."""
-    if {"*", "**"} & {*new}:
-        return []
-    lost = [f"takes no {name} any more" for name in old if name not in new]
-    return lost + [f"now needs {name}" for name, must in new.items() if must and not old.get(name, False)]
+def refused(old: dict[str, Parameter], new: dict[str, Parameter]) -> list[str]:
+    """Say which parameters are gone, have become necessary, or are no longer where a caller by place gives them."""
+    lost = [name for name in old if name not in new and not {"*", "**"} & {*new}]
+    needed = [name for name, one in new.items() if one.must and not (name in old and old[name].must)]
+    moved = [name for name, one in old.items() if name in new and one.place not in {None, new[name].place}]
+    parts = {"takes no {} any more": lost, "now needs {}": needed, "has {} at another place": moved}
+    return [what.format(name) for what, names in parts.items() for name in names]
 
 
-def interfaces(source: str, inside: str = "") -> dict[str, dict[str, bool]]:
+def interfaces(source: str, inside: str = "") -> dict[str, dict[str, Parameter]]:
     """Return the parameters of every public function, method and dataclass of a source; nothing where it is broken."""
     try:
         body = ast.parse(source).body
@@ -90,25 +98,25 @@ def interfaces(source: str, inside: str = "") -> dict[str, dict[str, bool]]:
     return members(body, inside)
 
 
-def members(body: list[ast.stmt], inside: str) -> dict[str, dict[str, bool]]:
+def members(body: list[ast.stmt], inside: str) -> dict[str, dict[str, Parameter]]:
     """Return the interfaces of the statements of a module or class."""
-    found = dict[str, dict[str, bool]]()
+    found = dict[str, dict[str, Parameter]]()
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
             node.name[0] != "_" or node.name == "__init__"
         ):
             found[inside + node.name] = parameters(node.args)
         elif isinstance(node, ast.ClassDef) and node.name[0] != "_":
-            fields = [one for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
             data = any("dataclass" in ast.unparse(one) for one in node.decorator_list)
-            found[inside + node.name] = {ast.unparse(one.target): one.value is None for one in fields if data}
+            fields = [one for one in node.body if data and isinstance(one, ast.AnnAssign)]
+            found[inside + node.name] = {ast.unparse(one.target): Parameter(one.value is None, None) for one in fields}
             found |= members(node.body, f"{inside}{node.name}.")
     return found
 
 
-def parameters(given: ast.arguments) -> dict[str, bool]:
-    """Return a function's parameters and whether each must be given."""
-    places = [*given.posonlyargs, *given.args]
-    must = {one.arg: place < len(places) - len(given.defaults) for place, one in enumerate(places)}
-    must |= {one.arg: given.kw_defaults[place] is None for place, one in enumerate(given.kwonlyargs)}
-    return must | {mark: False for mark, one in (("*", given.vararg), ("**", given.kwarg)) if one}
+def parameters(given: ast.arguments) -> dict[str, Parameter]:
+    """Return a function's parameters by name; "*" and "**" where it takes any."""
+    placed = [*given.posonlyargs, *given.args]
+    found = {one.arg: Parameter(n < len(placed) - len(given.defaults), n) for n, one in enumerate(placed)}
+    found |= {one.arg: Parameter(given.kw_defaults[n] is None, None) for n, one in enumerate(given.kwonlyargs)}
+    return found | {mark: Parameter(False, None) for mark, one in (("*", given.vararg), ("**", given.kwarg)) if one}

@@ -43,6 +43,11 @@ BASH = [
     ("python -c 'from demo.data.digits import DigitsConfig; DigitsConfig().build(\"test\")'", SEALED),
     (f"python - <<'EOF'\nimport numpy\nprint(numpy.load('{DATA}/digits_test.npz'))\nEOF", SEALED),
     ("python - <<EOF\nConfig().data.build('test')\nEOF", SEALED),
+    ("uv run python -c 'DigitsConfig().build(\"test\")'", SEALED),
+    ("uv run --extra agents --with rich python -c 'DigitsConfig().build(\"test\")'", SEALED),
+    ("uv run rm runs/mlp-1/final.json", KEPT),
+    ("python look.py", SEALED),
+    ("uv run python ./look.py --fast", SEALED),
     ("xxd my_data/test_inputs.npy", SEALED),
     (f"grep -c label {DATA}/digits_test.npz", SEALED),
     (f"wc -c < {DATA}/digits_test.npz", SEALED),
@@ -81,6 +86,8 @@ BASH = [
     (f"python -c \"import numpy; numpy.load('{DATA}/digits.npz')\"", ""),
     ("python -c 'from demo.data.digits import DigitsConfig; DigitsConfig().build(\"train\")'", ""),
     ("uv run demo evaluate runs/mlp-1 --split test --final", ""),
+    ("python tests/test_digits.py", ""),
+    ("python scripts/missing.py", ""),
     ("python -m demo evaluate runs/mlp-1 --split test --final", ""),
     ("uv run pytest tests/test_digits.py -k test_a_digit", ""),
     ("cat tests/*.py", ""),
@@ -151,6 +158,8 @@ def project(workspace: Path) -> Path:
     for name in files:
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace / name).write_text("", encoding="utf-8")
+    for name in ("look.py", "tests/test_digits.py"):
+        (workspace / name).write_text("DigitsConfig().build('test')\n", encoding="utf-8")
     (workspace / "elsewhere").symlink_to(workspace / DATA / "digits_test.npz")
     (workspace / "src/demo_agents").mkdir()
     for name in ("guards.py", "stops.py"):
