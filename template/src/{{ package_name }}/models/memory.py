@@ -203,7 +203,8 @@ class NeuralMemory(nn.Module):
         size, rows, before = self.config.chunk_size, len(queries), state["pending"][0].shape[1]
         if before:
             written = [torch.cat(pair, dim=1) for pair in zip(state["pending"], written, strict=True)]
-        total, width = before + queries.shape[1], min(size, before + queries.shape[1])
+        total = before + queries.shape[1]
+        width = min(size, max(2, total))  # a chunk of one token is never one that has only begun
         keys, values, gates = (to_chunks(part, width) for part in written)  # [N, B H, C, ...]
         mixing = mix(*gates.unbind(-1))
         asked = to_chunks(F.pad(queries, (0, 0, 0, 0, before, 0)) if before else queries, width)

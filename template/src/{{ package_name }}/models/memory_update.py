@@ -136,12 +136,21 @@ def weights(tape: Tape, layer: int, chunk: int) -> Tensor:
     return moved + tape.base[layer] if tape.base else moved
 
 
-def advance(old: Tensor, carry: Tensor, new: Tensor) -> None:
-    """Set weights and momentum to what a chunk's end keeps of its start: [M, 2 I, O], [M, 2, 2] -> [M, 2 I, O]."""
-    (weight, momentum), (target, below) = old.chunk(2, dim=1), new.chunk(2, dim=1)
+def advance(old: Tensor, new: Tensor, factors: tuple[Tensor, Tensor], inputs: Tensor, errors: Tensor) -> None:
+    """Set weights and momentum to what a chunk's end keeps: of its start by [M, 2, 2], of its tokens by [M, C, 2].
+
+    [M, 2 I, O], inputs [M, C, I], errors [M, C, O] -> [M, 2 I, O]. For a single token equations 13 and 14 as they
+    stand take the fewest passes over memory: S_t = eta S - theta x d', M_t = (1 - alpha) M + S_t.
+    """
+    (weight, momentum), (target, below), (carry, pair) = old.chunk(2, dim=1), new.chunk(2, dim=1), factors
     keep, push, _, last = carry.reshape(-1, 4, 1, 1).unbind(1)  # [M, 1, 1] each; weights are never momentum
-    torch.mul(weight, keep, out=target).addcmul_(momentum, push)
     torch.mul(momentum, last, out=below)
+    if inputs.shape[1] == 1:
+        below.addcmul_((inputs * pair[..., 1:]).mT, errors, value=-1)
+        torch.addcmul(below, weight, keep, out=target)
+    else:
+        torch.mul(weight, keep, out=target).addcmul_(momentum, push)
+        torch.baddbmm(new, twice(inputs, pair).mT, errors, alpha=-1, out=new)
 
 
 def write(tape: Tape, chunk: int, met: Met) -> None:
@@ -156,9 +165,8 @@ def write(tape: Tape, chunk: int, met: Met) -> None:
     tape.soft[chunk].copy_(found[1])
     for number in reversed(range(depth)):
         old, new = tape.fast[number][chunk : chunk + 2]
-        advance(old, tape.mixing.carry[chunk], new)
-        wrote = twice(met.inputs[number], tape.mixing.write[chunk])  # [M, C, 2 I]
-        torch.baddbmm(new, wrote.mT, met.errors[number], alpha=-1, out=new)
+        factors = tape.mixing.carry[chunk], tape.mixing.write[chunk]
+        advance(old, new, factors, met.inputs[number], met.errors[number])
         if number:
             blame, hidden = tape.blame[number - 1][chunk], tape.hidden[number - 1][chunk]
             torch.bmm(met.errors[number], layers[number].mT, out=blame)
@@ -178,11 +186,14 @@ def read(tape: Tape, chunks: slice, met: Met) -> None:
         part[chunks].flatten(0, 1) for part in (tape.queries, tape.mixing.within, tape.mixing.read)
     )
     for layer, (fast, asked) in enumerate(zip(tape.fast, tape.asked, strict=True)):
-        inputs, errors = met.inputs[layer].flatten(0, 1), met.errors[layer].flatten(0, 1)
         answers = asked[chunks].flatten(0, 1)  # [n M, C, O]
-        torch.bmm(twice(queries, pair), fast[:-1][chunks].flatten(0, 1), out=answers)
-        seen = torch.bmm(queries, inputs.mT).mul_(within)  # [n M, C, C]
-        torch.baddbmm(answers, seen, errors, alpha=-1, out=answers)
+        if within.shape[1] == 1:  # what a single token sees is the border behind it
+            torch.bmm(queries, fast[1:][chunks].flatten(0, 1)[:, : queries.shape[-1]], out=answers)
+        else:
+            inputs, errors = met.inputs[layer].flatten(0, 1), met.errors[layer].flatten(0, 1)
+            torch.bmm(twice(queries, pair), fast[:-1][chunks].flatten(0, 1), out=answers)
+            seen = torch.bmm(queries, inputs.mT).mul_(within)  # [n M, C, C]
+            torch.baddbmm(answers, seen, errors, alpha=-1, out=answers)
         if tape.base:
             parts = (part.chunk(max(1, len(tape.keys[chunks]))) for part in (answers, queries))
             for answer, query in zip(*parts, strict=True):
