@@ -111,10 +111,10 @@ def one_of_each_family() -> dict[str, str]:
     return {family: named[family, package] for family, package in zip(FAMILIES, wanted, strict=False)}
 
 
-def thinking(family: str) -> str:
-    """Name a sample of a family that has the memory and the recursive model."""
+def having(family: str, *options: str) -> str:
+    """Name a sample of a family that says yes to these."""
     rows = samples().items()
-    return next(name for name, given in rows if family_of(given) == family and given.get("trm_titans_mag"))
+    return next(name for name, given in rows if family_of(given) == family and all(given.get(one) for one in options))
 
 
 def full_matrix() -> dict[str, Answers]:

@@ -1,8 +1,10 @@
-"""Rendered projects of every family pass their own tests."""
+"""Rendered projects pass their own tests: the default one all of them, others those that only they have."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import tomllib
 from collections.abc import Callable
 
 import pytest
@@ -10,23 +12,60 @@ import pytest
 from tests import answers
 from tests.harness import Sample, Warm
 
+ROOT = answers.ROOT
 CORE = ("commands", "config", "house")  # tests that look at what a family brings, and are not its own
 WHOLE = ["default", "all-on"]
 PARTS = {family: name for family, name in answers.one_of_each_family().items() if name not in WHOLE}
-PARTS["generation"] = answers.thinking("generation")  # of its tests most are those of models that read streams
+PARTS["generation"] = answers.having("generation", "trm_titans_mag")  # most of its tests are of streams
+PARTS["classification-image"] = answers.having("classification-image", "experiments", "own_data")
+AGENTS = (".claude", "CLAUDE.md", "AGENTS.md", "tasks.json")
 
 
-@pytest.mark.parametrize("project", WHOLE, indirect=True)
-def test_the_projects_own_tests_pass(project: Sample, warm: Warm) -> None:
-    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", limit=900)
+def own_tests(project: Sample) -> set[str]:
+    """The files of a project's tests."""
+    return {path.relative_to(project.folder).as_posix() for path in project.folder.glob("tests/**/test_*.py")}
+
+
+def run_whole(project: Sample, warm: Warm) -> None:
+    """Run all tests of a project, as its README says."""
+    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", limit=1500)
     assert result.status == 0, result.output
     assert re.search(r"Required test coverage of 90.* reached", result.output), result.output
 
 
+@pytest.mark.parametrize("project", ["default"], indirect=True)
+def test_the_projects_own_tests_pass(project: Sample, warm: Warm) -> None:
+    run_whole(project, warm)
+
+
 @pytest.mark.parametrize("project", PARTS.values(), ids=PARTS, indirect=True)
 def test_the_tests_of_its_family_pass(project: Sample, renders: Callable[[str], Sample], warm: Warm) -> None:
-    others = {path.name for name in WHOLE for path in renders(name).folder.glob("tests/test_*.py")}
-    own = {path.name for path in project.folder.glob("tests/test_*.py")} - others | {f"test_{name}.py" for name in CORE}
-    files = sorted(f"tests/{name}" for name in own)
+    others = {f"tests/test_{name}.py" for name in CORE}.union(*(own_tests(renders(name)) for name in WHOLE))
+    files = own_tests(project) - others | {f"tests/test_{name}.py" for name in CORE}
+    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", *sorted(files))
+    assert result.status == 0, result.output
+
+
+@pytest.mark.parametrize("project", ["default"], indirect=True)
+def test_without_what_agents_read_the_tests_pass_as_well(project: Sample, warm: Warm) -> None:
+    for name in AGENTS:
+        path = project.folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    texts = {name: (project.folder / name).read_text("utf-8") for name in own_tests(project)}
+    reading = [name for name, text in texts.items() if any(each in text for each in AGENTS)]
+    assert all(name.startswith("tests/agents/") for name in reading), reading  # others cannot tell the difference
+    files = ["tests/agents", *(f"tests/test_{name}.py" for name in CORE)]
     result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", *files)
     assert result.status == 0, result.output
+    assert "was removed" in result.output, result.output
+
+
+def test_every_test_of_the_template_is_run(renders: Callable[[str], Sample]) -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    here = {path.removeprefix("template/") for path in options["testpaths"]}
+    adapters = {"tests/test_timm_classifier.py", "tests/test_transformers_classifier.py"}  # tests/test_pretrained.py
+    names = (*WHOLE, *PARTS.values())
+    found = here | adapters | {name for sample in names for name in own_tests(renders(sample))}
+    template = ROOT / "template"
+    wanted = {path.relative_to(template).as_posix() for path in template.glob("tests/**/test_*.py")}
+    assert wanted <= found, f"in no project whose tests run here, add one to PARTS: {sorted(wanted - found)}"

@@ -41,7 +41,7 @@ def test_it_trains_and_beats_its_baselines(project: Sample, warm: Warm) -> None:
     assert "report.html" in result.output
 
 
-@pytest.mark.parametrize("project", [answers.thinking("generation")], indirect=True)
+@pytest.mark.parametrize("project", [answers.having("generation", "trm_titans_mag")], indirect=True)
 def test_the_full_model_trains_as_well(project: Sample, warm: Warm) -> None:
     result = warm.run(project.folder, project.package, "train", "tiny")
     assert result.status == 0, result.output
