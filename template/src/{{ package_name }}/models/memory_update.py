@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TOGETHER = 48  # memories times chunks that are read at once: fewer take more calls, more do not fit the cache
+TINY = 1e-19  # a smaller factor changes nothing, and its products are subnormal numbers, which cost ten times as much
 FLAT = 0.1  # squared length up to which a LayerNorm hardly stretches: at 0 it would be a cliff, and gradients explode
 
 
@@ -63,15 +64,20 @@ class Tape(NamedTuple):
     asked: Sequence[Tensor]  # [N, M, C, O] what enters the activations for the queries, and at the end the answers
 
 
+def settle(factors: Tensor) -> Tensor:
+    """Take factors [...] too small to matter as 0."""
+    return F.threshold(factors, TINY, 0.0)
+
+
 def join(first: Mixing, second: Mixing) -> Mixing:
     """Unroll tokens [..., C] and the [..., D] after them as one: [..., C + D]."""
     corner = second.read @ first.write.mT  # [..., D, C] how much the later ones see of what the earlier ones wrote
     before = F.pad(first.within, (0, corner.shape[-2]))
     return Mixing(
-        read=torch.cat([first.read, second.read @ first.carry], dim=-2),
+        read=torch.cat([first.read, settle(second.read @ first.carry)], dim=-2),
         within=torch.cat([before, torch.cat([corner, second.within], dim=-1)], dim=-2),
-        write=torch.cat([first.write @ second.carry.mT, second.write], dim=-2),
-        carry=second.carry @ first.carry,
+        write=torch.cat([settle(first.write @ second.carry.mT), second.write], dim=-2),
+        carry=settle(second.carry @ first.carry),
     )
 
 
@@ -83,8 +89,10 @@ def mix(log_keep: Tensor, log_momentum: Tensor, log_step: Tensor) -> Mixing:
     """
     size = log_keep.shape[-1]
     idle = (0, (1 << (size - 1).bit_length()) - size)  # tokens that fill up to a power of two, and change nothing
-    keep, last = F.pad(log_keep, idle).exp(), F.pad(log_momentum, idle).exp()
-    push, step = F.pad(log_momentum.exp(), idle), F.pad(log_step.exp(), idle)
+    gates = [settle(part.exp()) for part in (log_keep, log_momentum, log_step)]
+    keep, last, push, step = (
+        F.pad(gates[n], idle, value=still) for n, still in ((0, 1.0), (1, 1.0), (1, 0.0), (2, 0.0))
+    )
     found = Mixing(  # [N, M, C, ...]
         read=torch.stack([keep, push], dim=-1).unsqueeze(-2),
         within=step[..., None, None],
