@@ -1,8 +1,8 @@
-"""Make the pictures of the README from a real run: what the terminal shows, and the report.
+"""Make the pictures of the docs from a real project: its tree, what the terminal shows, and the report.
 
-Needs Linux or macOS and a Chromium or Chrome on the PATH:
+Needs Linux or macOS and a Chromium or Chrome on the PATH; `tree` makes the first alone, without a training:
 
-    uv run python scripts/pictures.py
+    uv run python scripts/pictures.py [tree]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 COLUMNS = 96
+WHOLE = {"src", "src/my_project"}  # folders whose contents a tree shows; of the others their number of files
 REPORT_SIZE = (1060, 1310)  # title, figures, learning curves, confusion matrix
 BLACK, WHITE, GREEN, CYAN = (24, 25, 27), (220, 222, 226), (99, 180, 110), (90, 170, 190)
 THEME = TerminalTheme(BLACK, WHITE, [BLACK, WHITE, GREEN, WHITE, CYAN, WHITE, CYAN, WHITE])
@@ -135,24 +136,45 @@ def screenshot(browser: str, page: Path, size: tuple[int, int], picture: Path) -
         sys.exit(f"error: {browser} made no picture: {done.stderr.strip()[-500:]}")
 
 
+def tree(folder: Path, name: str = "", before: str = "") -> list[str]:
+    """Return the lines that show what a folder holds, folders first."""
+    entries = sorted((folder / name).iterdir(), key=lambda path: (path.is_file(), path.name))
+    lines = []
+    for entry in entries:
+        path, last = entry.relative_to(folder).as_posix(), entry == entries[-1]
+        count = sum(inner.is_file() for inner in entry.rglob("*"))
+        about = f"  \x1b[36m{count} file{'s' * (count > 1)}\x1b[0m"
+        shown = f"{entry.name}/{about}" if entry.is_dir() and path not in WHOLE else entry.name
+        lines.append(f"{before}{'└── ' if last else '├── '}{shown}{'/' if path in WHOLE else ''}")
+        if path in WHOLE:
+            lines += tree(folder, path, before + ("    " if last else "│   "))
+    return lines
+
+
+def picture_of_lines(browser: str, lines: list[str], page: Path, target: str) -> None:
+    """Take the picture of a terminal that shows these lines."""
+    page.write_text(terminal_page(lines), encoding="utf-8")
+    (PICTURES / target).unlink(missing_ok=True)
+    screenshot(browser, page, (870, 31 + 36 + 20 * len([*filter(None, lines)])), PICTURES / target)
+    sys.stdout.write(f"{PICTURES / target}\n")
+
+
 def main() -> None:
-    """Render, train, take both pictures."""
+    """Render, take the picture of the tree, train, take the others."""
     browser = find_browser()
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         project, page = render(Path(name)), Path(name, "terminal.html")
+        picture_of_lines(browser, ["my-project/", *tree(project)], page, "tree.png")
+        if sys.argv[1:] == ["tree"]:
+            return
         command = [sys.executable, "-m", "my_project", "train"]
         written = run_in_terminal(command, project, COLUMNS)
         lines = last_screen("$ python -m my_project train\r\n" + written, COLUMNS)
-        page.write_text(terminal_page(lines), encoding="utf-8")
-        height = 31 + 28 + 20 * len([*filter(None, lines)])
-        for source, size, target in (
-            (page, (870, height), "terminal.png"),
-            (project / "runs/cnn-1/report.html", REPORT_SIZE, "report.png"),
-        ):
-            (PICTURES / target).unlink(missing_ok=True)
-            screenshot(browser, source, size, PICTURES / target)
-            sys.stdout.write(f"{PICTURES / target}\n")
+        picture_of_lines(browser, lines, page, "terminal.png")
+        (PICTURES / "report.png").unlink(missing_ok=True)
+        screenshot(browser, project / "runs/cnn-1/report.html", REPORT_SIZE, PICTURES / "report.png")
+        sys.stdout.write(f"{PICTURES / 'report.png'}\n")
 
 
 if __name__ == "__main__":

@@ -118,9 +118,13 @@ def having(family: str, *options: str) -> str:
 
 
 def full_matrix() -> dict[str, Answers]:
-    """Every combination of the choices by which files or lines come and go; what only fills in a word takes turns."""
+    """Every combination of the choices by which files or lines come and go.
+
+    What only fills in a word takes turns, and so does `docs`, which shares a folder with `agents` and nothing else.
+    """
     varied = factors()
-    turns = {name: cycle(varied.pop(name)) for name in ("names", "license", "torch_index", "python_version", "scope")}
+    words = ("names", "license", "torch_index", "python_version", "scope")
+    turns = {name: cycle(varied.pop(name)) for name in (*words, "docs")}
     rows = [dict(zip(varied, row, strict=True)) for row in product(*varied.values())]
     rows = [row | {name: next(values) for name, values in turns.items()} for row in rows if asked(row)]
     return {f"full-{index:04}": answers(row) for index, row in enumerate(rows)}

@@ -10,7 +10,9 @@ import pytest
 
 from tests import answers
 from tests.harness import Result, Sample, Warm, release, render_sample, snapshot
+from tests.quick import quicken
 
+quicken()
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "agg"})
 
 

@@ -32,6 +32,6 @@ def test_every_combination_of_answers(
     test_renders.test_answers_arrive_as_they_were_given(sample)
     test_renders.test_files_come_and_go_with_the_answers(sample)
     test_renders.test_mypy_finds_nothing(sample, types)
-    for room in ("src", "tests", "examples"):
+    for room in ("src", "tests", "examples", "docs"):
         test_renders.test_declared_dependencies_cover_the_imports(sample, room)
     shutil.rmtree(sample.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,11 @@ import copier
 from tests.answers import NAMES, ROOT, Answers, family_of
 
 GIT = ["git", "-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
+SHARED = {  # `uv run` in a project uses the environment that runs these tests
+    "UV_NO_SYNC": "1",
+    "UV_PROJECT_ENVIRONMENT": sys.prefix,
+    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+}
 
 
 @dataclass(frozen=True)
@@ -73,20 +79,29 @@ def snapshot(folder: Path) -> Path:
     return folder
 
 
+def prune(template: Path, *keep: str) -> Path:
+    """Leave the answers file and these in a copy of the template: an update of so few files takes seconds less."""
+    kept = {path for pattern in (*keep, "*copier_conf*") for path in (template / "template").glob(pattern)}
+    for path in [path for path in (template / "template").rglob("*") if path.is_file() and path not in kept]:
+        path.unlink()
+    return template
+
+
 def release(folder: Path, version: str) -> None:
     """Commit everything in a folder and tag it as that version."""
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "-qm", version], ["tag", version]):
         subprocess.run([*GIT, *command], cwd=folder, check=True)
 
 
-def render(template: Path, folder: Path, answers: Mapping[str, Any]) -> None:
-    """Render a project as `copier copy --defaults` does, trusting nothing."""
+def render(template: Path, folder: Path, answers: Mapping[str, Any], version: str | None = None) -> None:
+    """Render a project as `copier copy --defaults` does, trusting nothing; at a tag, where the template has some."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # copier's own
         copier.run_copy(
             str(template),
             folder,
             data=dict(answers),
+            vcs_ref=version,
             defaults=True,
             quiet=True,
             unsafe=False,
@@ -156,5 +171,7 @@ def command(argv: Sequence[str | Path], folder: Path, environment: Mapping[str, 
 def nasty(text: str) -> str:
     """Take out of a text what the samples' own answers put there, raw or escaped."""
     for answer in sorted({value for names in NAMES.values() for value in names.values()}, key=len)[::-1]:
-        text = text.replace(json.dumps(answer, ensure_ascii=False)[1:-1], "").replace(answer, "")
+        escaped = re.sub(r"([\[\]\\`*_{}<>#|&~$:@])", r"\\\1", answer)  # as a page of the site has it
+        for form in (json.dumps(answer, ensure_ascii=False)[1:-1], escaped, answer):
+            text = text.replace(form, "")
     return text

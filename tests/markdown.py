@@ -22,6 +22,7 @@ NOT_RUN = {
     r"^uv run pytest": "tests/test_projects.py runs the project's own tests",
     r"tasks verify$": "runs the project's own tests, as tests/test_projects.py does",
     r"^uv run torchrun": "starts processes; the project's own tests/test_distributed.py does",
+    r"^uv run sphinx-build": "asks for links, or takes seconds; the project's own tests/test_site.py builds the site",
     r"^uv run tensorboard": "serves pages until it is stopped",
     r"--model\.weights|runs/(timm|transformers)-2": "wants weights from the network; see tests/test_pretrained.py",
     r"\b(FILE|FOLDER|INPUT|NAME|RUN|TARGET)\b|\bmine\b": "names a file of the reader's",

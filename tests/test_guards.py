@@ -44,7 +44,7 @@ def test_git_keeps_every_file_of_the_template() -> None:
 
 def test_every_row_of_exclude_names_a_file_that_exists() -> None:
     rows = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))["_exclude"]
-    switched = [row for row in rows if "{%" in row]
+    switched = [row for row in rows if "{%" in row and "_copier_operation" not in row]
     assert switched
     for row in switched:
         path = re.sub(r"\{%.*?%\}", "", row)
@@ -64,6 +64,7 @@ def test_the_repository_has_the_rendered_projects_own_dependencies() -> None:
     rendered, own = table("template/pyproject.toml"), table("pyproject.toml")
     wanted = rendered["project"]["dependencies"] + rendered["dependency-groups"]["dev"]
     groups = own["dependency-groups"]
+    assert rendered["dependency-groups"]["docs"] == groups["docs"]
     assert [line for line in wanted if line not in groups["pretrained"]] == groups["project"]
     assert {*wanted} == {*groups["project"], *groups["pretrained"]}
 
@@ -82,9 +83,8 @@ def test_the_lock_file_fits_the_dependencies_and_holds_one_registry_only() -> No
     packages = {package["name"]: package for package in table("uv.lock")["package"]}
     own = packages.pop("copier-torch")["metadata"]["requires-dev"]["dev"]
     groups = table("pyproject.toml")["dependency-groups"]
-    wanted = [
-        Requirement(line) for line in groups["project"] + groups["agents"] + groups["dev"] if isinstance(line, str)
-    ]
+    lines = [line for name in ("project", "agents", "docs", "dev") for line in groups[name]]
+    wanted = [Requirement(line) for line in lines if isinstance(line, str)]
     assert {(one["name"], one["specifier"]) for one in own} == {(one.name, str(one.specifier)) for one in wanted}
     assert len({tuple(package["source"].items()) for package in packages.values()}) == 1
     assert all("registry" in package["source"] for package in packages.values())

@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import GIT, Sample, command
+from tests.harness import GIT, SHARED, Result, Sample, command
+from tests.test_workflows import project_commands
 
-SHARED = {  # `uv run` in a project uses the environment that runs these tests
-    "UV_NO_SYNC": "1",
-    "UV_PROJECT_ENVIRONMENT": sys.prefix,
-    "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-}
+SMALL = ("nothing left of", "no secret and", "presets and configs load", "data are what")
 
 
 @pytest.fixture(scope="module")
@@ -78,5 +75,30 @@ def test_every_hook_passes_right_after_git_init(default: Sample, tmp_path: Path,
     }
     result = command(["pre-commit", "run", "--all-files"], folder, environment)
     assert result.status == 0, result.output
-    for name in ("ruff check", "ruff format", "mypy", "agnix", "Agent Skills", "what agents read", "tasks and"):
+    for name in ("ruff check", "ruff format", "mypy", "agnix", "Agent Skills", "what agents read", "tasks and", *SMALL):
         assert any(line.startswith(name) and line.endswith("Passed") for line in result.output.splitlines()), name
+
+
+def test_the_commands_of_the_workflow_are_green_on_the_first_push(
+    default: Sample, tmp_path: Path, type_cache: Path
+) -> None:
+    folder = default.copy(tmp_path / "project").folder
+    fresh = {"UV_FIND_LINKS": "", "UV_CONSTRAINT": "", "UV_NO_SYNC": "false", "UV_PROJECT_ENVIRONMENT": "new"}
+    installed = {"PYTHONPATH": str(folder / "src"), "MYPY_CACHE_DIR": str(type_cache)}
+    commands = project_commands(default)
+    assert run_command("uv sync --locked --dry-run", folder, fresh).status != 0  # nothing is locked yet
+    assert run_command("uv lock", folder, fresh).status == 0
+    shorter = {  # what they install and test, other tests do: here they only begin
+        "uv sync --locked": ("uv sync --locked --dry-run", fresh),
+        "uv run pytest": ("uv run pytest --collect-only --quiet --no-cov", SHARED),
+    }
+    for words in commands:
+        given, variables = shorter.get(words, (words, SHARED))
+        result = run_command(given, folder, variables | installed)
+        assert result.status == 0, f"{words}: {result.output}"
+    assert len(commands) == 5
+
+
+def run_command(words: str, folder: Path, variables: dict[str, str]) -> Result:
+    """Run a line of a workflow as its shell does."""
+    return command(["bash", "-euo", "pipefail", "-c", words], folder, variables)

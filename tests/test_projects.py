@@ -16,7 +16,7 @@ ROOT = answers.ROOT
 CORE = ("commands", "config", "house")  # tests that look at what a family brings, and are not its own
 WHOLE = ["default", "all-on"]
 PARTS = {family: name for family, name in answers.one_of_each_family().items() if name not in WHOLE}
-PARTS["generation"] = answers.having("generation", "trm_titans_mag")  # most of its tests are of streams
+PARTS |= {family: answers.having(family, "trm_titans_mag") for family in answers.SEQUENCES if family in PARTS}
 PARTS["classification-image"] = answers.having("classification-image", "experiments", "own_data")
 AGENTS = (".claude", "CLAUDE.md", "AGENTS.md", "tasks.json")
 
@@ -69,3 +69,10 @@ def test_every_test_of_the_template_is_run(renders: Callable[[str], Sample]) -> 
     template = ROOT / "template"
     wanted = {path.relative_to(template).as_posix() for path in template.glob("tests/**/test_*.py")}
     assert wanted <= found, f"in no project whose tests run here, add one to PARTS: {sorted(wanted - found)}"
+
+
+@pytest.mark.parametrize("sample", ["all-on"], indirect=True)  # of the default, tests/test_install.py asks it
+def test_what_a_commit_asks_of_a_project_holds(sample: Sample, warm: Warm) -> None:
+    for module, *words in (["run_file", "hooks/configs_load.py"], [sample.package, "data", "verify"]):
+        result = warm.run(sample.folder, module, *words)
+        assert result.status == 0, result.output

@@ -152,7 +152,7 @@ def dependencies() -> list[importlib.metadata.Distribution]:
     """Every distribution that a rendered project's environment holds."""
     table = tomllib.loads((ROOT / "template/pyproject.toml").read_text(encoding="utf-8"))
     todo = [Requirement(line) for line in table["project"]["dependencies"]]
-    todo += [Requirement(line) for line in table["dependency-groups"]["dev"]]
+    todo += [Requirement(line) for name in ("dev", "docs") for line in table["dependency-groups"][name]]
     todo += [Requirement(line) for extra in table["project"]["optional-dependencies"].values() for line in extra]
     apart = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["pretrained"]
     todo = [need for need in todo if str(need) not in apart]  # tests/test_pretrained.py has them

@@ -10,7 +10,7 @@ MADE = {  # by commands: there after them, and not in git
     *("evaluation.json", "final.json", "report.html", "uv.lock"),
 }
 ROOMS = ("src", "tests", "examples", "configs", "docs")  # where a bare name is looked for
-FOLDERS = ("runs/", ".venv/")
+FOLDERS = ("runs/", ".venv/", "site/", "docs/generated/")
 BLANK = re.compile(r"<\w+>|\b(NAME|FILE|KIND|RUN|ID|FOLDER|PRESET)\b")  # what the reader fills in: `models/NAME.py`
 
 

@@ -1,0 +1,1 @@
+"""Says which guarantees of a PyTorch project hold, from its source alone: nothing of it is imported or run."""

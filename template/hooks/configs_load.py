@@ -1,0 +1,29 @@
+"""Finds presets and files in configs/ that the project's own config refuses."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Print a line for each that is refused; return 1 where there are any."""
+    argparse.ArgumentParser(description=__doc__, epilog="Run it with `uv run python`.").parse_args()
+    package = next(HOME.glob("src/*/config.py")).parent
+    sys.path.insert(0, str(package.parent))
+    config = import_module(f"{package.name}.config")
+    status = 0
+    for path in sorted([*package.glob("presets/*.yaml"), *HOME.glob("configs/*.yaml"), *HOME.glob("configs/*.yml")]):
+        try:
+            config.load(path.stem if path.parent.name == "presets" else path)
+        except ValueError as error:
+            name, why = path.relative_to(HOME).as_posix(), str(error).removeprefix(f"{path}: ")
+            sys.stdout.write(f"{name}:1: {why}; correct it, or see `train --help` for every option\n")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
