@@ -29,6 +29,7 @@ NAMES = {  # the official name's parts, and ours
 }
 CASES = [("mlp", "tokens"), ("attention", "attention")]
 STEPS = range(1, 5)
+LAST_PLACE = 2**-23  # of a number in float32, relative to it
 
 
 def ours(name: str) -> str:
@@ -68,18 +69,42 @@ def close(got: Tensor, want: Tensor, tolerance: float = 1e-4) -> None:
     torch.testing.assert_close(got.double(), want.double(), rtol=0, atol=tolerance)
 
 
+def carry_of(stored: dict[str, Tensor], step: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The official answer and latent state before a step."""
+    return stored[f"answer_before.step{step}"].to(dtype), stored[f"latent_before.step{step}"].to(dtype)
+
+
+def think(model: Trm, batch: Batch, before: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """The answer and latent state, logits and halting logits of a step from a carry."""
+    (answer, latent), logits, halt_logits = model.think(batch.inputs, before)
+    return [answer, latent, logits, halt_logits]
+
+
+@torch.no_grad()
+def rounding(name: str, mixer: str, step: int, draws: int = 8) -> float:
+    """How far a step moves where weights and carry move by the last place of float32: what no processor gets right."""
+    moved = list[Tensor]()
+    for draw in range(draws + 1):
+        noise, (stored, model, batch) = torch.Generator().manual_seed(draw), load(name, mixer, torch.float64)
+        carry = carry_of(stored, step, torch.float64)
+        for part in (*model.parameters(), *carry) if draw else ():
+            part.mul_(1 + (2 * torch.rand(part.shape, generator=noise, dtype=part.dtype) - 1) * LAST_PLACE)
+        moved.append(torch.cat([part.flatten() for part in think(model, batch, carry)]))
+    return max(float((each - moved[0]).abs().max()) for each in moved[1:])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("name", "mixer"), CASES)
 def test_each_step_from_the_official_carry_gives_the_official_logits(name: str, mixer: str, dtype: torch.dtype) -> None:
     stored, model, batch = load(name, mixer, dtype)
     for step in STEPS:
-        before = tuple(stored[f"{part}_before.step{step}"].to(dtype) for part in ("answer", "latent"))
-        after, logits, halt_logits = model.think(batch.inputs, before)  # type: ignore[arg-type]
-        close(logits, stored[f"logits.step{step}"])
-        close(halt_logits, stored[f"q_halt.step{step}"])
+        tolerance = 1e-4 if dtype == torch.float64 else max(1e-4, 2 * rounding(name, mixer, step))
+        answer, latent, logits, halt_logits = think(model, batch, carry_of(stored, step, dtype))
+        close(logits, stored[f"logits.step{step}"], tolerance)
+        close(halt_logits, stored[f"q_halt.step{step}"], tolerance)
         if step + 1 in STEPS:
-            for part, got in zip(("answer", "latent"), after, strict=True):
-                close(got, stored[f"{part}_before.step{step + 1}"])
+            close(answer, stored[f"answer_before.step{step + 1}"], tolerance)
+            close(latent, stored[f"latent_before.step{step + 1}"], tolerance)
 
 
 @pytest.mark.parametrize(("name", "mixer"), CASES)
