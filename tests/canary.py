@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 ANSWERS = {  # together they have every dependency that an answer brings
     "default": [],
     "everything": ["scope=full", "tracker=tensorboard", "pretrained=timm"],
-    "texts": ["variant=text", "pretrained=transformers", "agents=false"],
+    "texts": ["variant=text", "pretrained=transformers", "tracker=mlflow", "agents=false"],
+    "tables": ["variant=tabular", "tracker=wandb", "agents=false"],
 }
 RESOLUTIONS = {"newest": "highest", "lowest": "lowest-direct"}  # uv's words
 SHOWN = 4000  # letters of what a failed step printed

@@ -23,8 +23,10 @@ NOT_RUN = {
     r"tasks verify$": "runs the project's own tests, as tests/test_projects.py does",
     r"^uv run torchrun": "starts processes; the project's own tests/test_distributed.py does",
     r"^uv run sphinx-build": "asks for links, or takes seconds; the project's own tests/test_site.py builds the site",
-    r"^uv run tensorboard": "serves pages until it is stopped",
+    r"^uv run (tensorboard|mlflow)": "serves pages until it is stopped; tests/test_trackers.py does it",
+    r"^uv run wandb": "sends runs to a server",
     r"--model\.weights|runs/(timm|transformers)-2": "wants weights from the network; see tests/test_pretrained.py",
+    r"runs/A-1 ": "names runs of the reader's; tests/test_claim.py compares some",
     r"\b(FILE|FOLDER|INPUT|NAME|RUN|TARGET)\b|\bmine\b": "names a file of the reader's",
 }
 # What ends with another status than 0, because that is what the text says of it.
@@ -85,7 +87,12 @@ def common(sample: Sample, one: Told) -> str:
 
 
 def smaller(words: list[str]) -> list[str]:
-    """The words of a training with a fiftieth of its steps, or 8: a resumed one still has steps left."""
+    """The words of a training with a fiftieth of its steps, or 8: a resumed one has steps left. A study of few."""
+    if words[:1] == ["sweep"] and "--trials" in words:
+        at, few = words.index("--trials") + 1, ["--train.steps", "4", "--train.eval-every", "2"]
+        return [*words[:at], str(int(words[at]) // 10), *words[at + 1 :], *few]
+    if words[:1] in (["crossval"], ["ablate"]) and "--list" not in words:
+        return [*words, "--train.steps", "4", "--train.eval-every", "2"]
     if words[:1] != ["train"] or {"--fast-dev-run", "--help"} & {*words}:
         return words
     if "--train.steps" not in words:

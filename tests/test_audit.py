@@ -165,7 +165,7 @@ TESTS, TRAINER = "tests/test_models.py", "src/my_project/training/trainer.py"
 PLANTED = [  # what is expected to turn, the file, what stands there, what comes instead
     ("seed-python", STORAGE, "    random.seed(seed)\n", "    random.random()\n"),
     ("seed-numpy", STORAGE, "    np.random.seed(seed % 2**32)", "    np.random.rand(seed)"),
-    ("seed-torch seed-python seed-numpy", RUN, "    storage.seed_everything(config.train.seed)\n", ""),
+    ("seed-torch seed-python seed-numpy", RUN, "storage.seed_everything(seed := ", "(seed := "),
     ("seed-torch", STORAGE, "    torch.manual_seed(seed)\n", "    if seed:\n        torch.manual_seed(seed)\n"),
     ("seed-workers", LOADER, ', "generator": torch.Generator()}', "}"),
     ("split-once", LOADER, "import numpy as np\n", "import numpy as np\nA, B = train_test_split(range(9))\n"),

@@ -63,9 +63,10 @@ def test_without_what_agents_read_the_tests_pass_as_well(project: Sample, warm: 
 def test_every_test_of_the_template_is_run(renders: Callable[[str], Sample]) -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
     here = {path.removeprefix("template/") for path in options["testpaths"]}
-    adapters = {"tests/test_timm_classifier.py", "tests/test_transformers_classifier.py"}  # tests/test_pretrained.py
+    libraries = ("timm_classifier", "transformers_classifier", "track_mlflow", "track_wandb")  # tests/installed.py
+    elsewhere = {f"tests/test_{name}.py" for name in (*libraries, "track_tensorboard")}  # tests/test_trackers.py
     names = (*WHOLE, *PARTS.values())
-    found = here | adapters | {name for sample in names for name in own_tests(renders(sample))}
+    found = here | elsewhere | {name for sample in names for name in own_tests(renders(sample))}
     template = ROOT / "template"
     wanted = {path.relative_to(template).as_posix() for path in template.glob("tests/**/test_*.py")}
     assert wanted <= found, f"in no project whose tests run here, add one to PARTS: {sorted(wanted - found)}"
@@ -76,3 +77,10 @@ def test_what_a_commit_asks_of_a_project_holds(sample: Sample, warm: Warm) -> No
     for module, *words in (["run_file", "hooks/configs_load.py"], [sample.package, "data", "verify"]):
         result = warm.run(sample.folder, module, *words)
         assert result.status == 0, result.output
+
+
+@pytest.mark.parametrize("sample", [answers.having(family, "sweep") for family in answers.FAMILIES], indirect=True)
+def test_every_familys_search_and_presets_load(sample: Sample, warm: Warm) -> None:
+    result = warm.run(sample.folder, "run_file", "hooks/configs_load.py")
+    assert (sample.folder / "configs/search.yaml").is_file()
+    assert (result.status, result.output) == (0, "")

@@ -154,8 +154,9 @@ def dependencies() -> list[importlib.metadata.Distribution]:
     todo = [Requirement(line) for line in table["project"]["dependencies"]]
     todo += [Requirement(line) for name in ("dev", "docs") for line in table["dependency-groups"][name]]
     todo += [Requirement(line) for extra in table["project"]["optional-dependencies"].values() for line in extra]
-    apart = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["pretrained"]
-    todo = [need for need in todo if str(need) not in apart]  # tests/test_pretrained.py has them
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    apart = groups["pretrained"] + groups["trackers"]  # tests/test_pretrained.py and test_trackers.py have them
+    todo = [need for need in todo if str(need) not in apart]
     found: dict[str, importlib.metadata.Distribution] = {}
     while todo:
         distribution = importlib.metadata.distribution(todo.pop().name)

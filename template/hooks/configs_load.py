@@ -1,4 +1,4 @@
-"""Finds presets and files in configs/ that the project's own config refuses."""
+"""Finds presets and files in configs/ that the project's own config refuses, searches of `sweep` among them."""
 
 import argparse
 import sys
@@ -17,7 +17,11 @@ def main() -> int:
     status = 0
     for path in sorted([*package.glob("presets/*.yaml"), *HOME.glob("configs/*.yaml"), *HOME.glob("configs/*.yml")]):
         try:
-            config.load(path.stem if path.parent.name == "presets" else path)
+            if "\nspace:" in path.read_text("utf-8"):  # what `sweep` searches
+                search = import_module(f"{package.name}.search")
+                search.check(path, search.read_search(path), {})
+            else:
+                config.load(path.stem if path.parent.name == "presets" else path)
         except ValueError as error:
             name, why = path.relative_to(HOME).as_posix(), str(error).removeprefix(f"{path}: ")
             sys.stdout.write(f"{name}:1: {why}; correct it, or see `train --help` for every option\n")

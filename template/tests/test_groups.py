@@ -11,7 +11,7 @@ import torch
 
 from my_project import run as commands
 from my_project.__main__ import main
-from my_project.commands import groups
+from my_project.evaluation import groups
 
 from .sample import measure, predict
 
@@ -76,6 +76,32 @@ def test_groups_that_do_not_fit_are_refused(
     assert message in capsys.readouterr().err
 
 
+def test_numbers_that_are_missing_are_a_group_of_their_own() -> None:
+    many = groups.name_groups(np.r_[np.arange(40.0), np.nan], ())
+    few = groups.name_groups(np.array([1.0, np.nan, 1.0]), ())
+    assert (len({*many.tolist()}), many[-1]) == (5, "missing")
+    assert {*many[:10].tolist()} == {"0 to 9.75"}
+    assert few.tolist() == ["1.0", "missing", "1.0"]
+
+
+@pytest.mark.parametrize("step", [0.1, 1e-9])
+def test_quarters_with_names_alike_stay_apart(step: float) -> None:
+    names = groups.name_groups(1e6 + step * np.arange(40), ()).tolist()
+    assert [names.count(name) for name in sorted({*names})] == [10] * 4
+    assert sorted(names) == names
+
+
+def test_many_whole_numbers_become_quarters_and_few_do_not() -> None:
+    assert len({*groups.name_groups(np.arange(400), ()).tolist()}) == 4
+    assert len({*groups.name_groups(np.arange(400) % 10, ()).tolist()}) == 10
+
+
+def test_numbers_most_of_which_are_equal_keep_their_name() -> None:
+    names = groups.name_groups(np.r_[np.zeros(60), np.arange(1.0, 41)], ()).tolist()
+    assert names[0] == "0 to 15.25"
+
+
 def test_classes_have_their_names() -> None:
+    assert len({*groups.name_groups(np.arange(20), tuple("abcdefghijklmnopqrst")).tolist()}) == 20
     assert groups.name_groups(np.array([1, 0]), ("no", "yes")).tolist() == ["yes", "no"]
     # copier: endfilter

@@ -13,7 +13,20 @@ PACKAGE = Path(next(iter(my_project.__path__)))
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 # A room may import from itself and from the rooms before it.
-ROOMS = ["types", "models", "data", "training", "evaluation", "config", "run", "commands", "__main__"]
+ROOMS = [
+    "types",
+    "models",
+    "data",
+    "training",
+    "evaluation",
+    "config",
+    "run",
+    "study",
+    "experiment",
+    "search",
+    "commands",
+    "__main__",
+]
 TENSOR_WORDS = re.compile(r"\[[^\]]*\]")
 
 

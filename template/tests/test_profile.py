@@ -12,6 +12,7 @@ import torch
 from my_project import config as configs
 from my_project.__main__ import main
 from my_project.commands import lr_find, profile
+from my_project.evaluation import budgets
 from my_project.training.optimizer import Optimization
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry
@@ -84,7 +85,7 @@ def test_the_time_of_one_token_is_that_of_all_by_their_number(monkeypatch: pytes
     monkeypatch.setattr("time.perf_counter", lambda: 3.0 * len(asked))
     batch = Batch(torch.zeros(1, 5, dtype=torch.long), torch.zeros(1, 5), torch.arange(1))
     model = Writer()
-    found = profile.latency(model, lambda: profile.write(model, batch), profile.NUM_WRITTEN)
+    found = budgets.latency(model, lambda: profile.write(model, batch), profile.NUM_WRITTEN)
     assert {*map(str, asked)} == {str(([1, 1], profile.NUM_WRITTEN))}
     assert found["p50"] == pytest.approx(3000 / profile.NUM_WRITTEN)
 
@@ -132,7 +133,7 @@ def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.C
     assert found["operations"][0]["self_cpu_ms"] >= found["operations"][-1]["self_cpu_ms"] > 0
 
 
-@pytest.mark.parametrize("name", ["step_ms", "latency_ms", "memory_gb", "parameters"])
+@pytest.mark.parametrize("name", ["step_ms", "latency_ms", "memory_gb", "parameters", "size_mb"])
 def test_a_broken_budget_ends_with_status_1(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("tight.yaml").write_text(f"{name}: 1.0e-9\n")
     Path("wide.yaml").write_text(f"{name}: 1.0e+12\n")
@@ -143,6 +144,26 @@ def test_a_broken_budget_ends_with_status_1(name: str, capsys: pytest.CaptureFix
     assert f"over budget: {name} is " in told.err
     assert json.loads(told.out)[name]
     assert main(["profile", NAME, *SHORT, "--budgets", "wide.yaml"]) == 0
+
+
+def test_the_size_on_the_disk_is_that_of_all_weights_and_buffers(capsys: pytest.CaptureFixture[str]) -> None:
+    size = 4e-6 * (4 * 16 + 16 + 16 + 1 + 4 + 4)  # two layers; the mean and the deviation of the inputs; 4 bytes each
+    assert figures(capsys, "profile", NAME, *SHORT)["size_mb"] == pytest.approx(size, rel=1e-12)
+    Path("tight.yaml").write_text(f"size_mb: {0.99 * size}\n")
+    Path("wide.yaml").write_text(f"size_mb: {1.01 * size}\n")
+    with pytest.raises(SystemExit):
+        main(["profile", NAME, *SHORT, "--budgets", "tight.yaml"])
+    assert f"over budget: size_mb is {size:.4g}, at most {0.99 * size:.4g}" in capsys.readouterr().err
+    assert main(["profile", NAME, *SHORT, "--budgets", "wide.yaml"]) == 0
+
+
+def test_a_weight_with_two_names_takes_its_place_on_the_disk_once() -> None:
+    first, second = torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 8, bias=False)
+    second.weight = first.weight
+    assert budgets.size_mb(torch.nn.Sequential(first, second)) == pytest.approx(4e-6 * 64)
+    half = torch.nn.Linear(8, 8, bias=False).to(torch.bfloat16)
+    half.register_buffer("scratch", torch.zeros(1000), persistent=False)  # no checkpoint has it
+    assert budgets.size_mb(half) == pytest.approx(2e-6 * 64)
 
 
 @pytest.mark.parametrize(
@@ -207,5 +228,5 @@ def test_the_steepest_fall_is_found_on_a_known_curve() -> None:
     rates = [10 ** (i / 10) for i in range(11)]
     losses = [5.0, 5.0, 4.9, 4.7, 4.0, 3.0, 2.5, 2.4, 2.6, 4.0, 9.0]
     assert lr_find.steepest(rates, losses) == rates[4]
-    assert profile.Budgets(latency_ms=1.0).step_ms is None
+    assert budgets.Budgets(latency_ms=1.0).step_ms is None
     # copier: endfilter

@@ -3,6 +3,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from my_project import run as commands
+from my_project.__main__ import main
 from my_project.evaluation.report import EvaluationConfig
 
 
@@ -31,10 +33,12 @@ def test_the_gate_names_each_demand_that_is_missed(values: dict[str, Any], failu
 def test_where_lower_is_better_a_gate_looks_downwards() -> None:
     figures = {"primary": "rmse", "value": 2.0, "gap": 0.01, "higher_is_better": False, "baselines": {"mean": 3.0}}
     assert EvaluationConfig().failures(figures) == []
-    assert EvaluationConfig(target=0.0).failures(figures) == ["rmse 2.0000 misses the target 0.0"]
+    assert EvaluationConfig(target=0.0).failures(figures) == [
+        "rmse 2.0000 misses the target 0.0; train longer or otherwise"
+    ]
     assert EvaluationConfig(target=2.5).failures({**figures, "value": 3.5}) == [
-        "rmse 3.5000 misses the target 2.5",
-        "rmse 3.5000 does not beat the mean baseline 3.0000",
+        "rmse 3.5000 misses the target 2.5; train longer or otherwise",
+        "rmse 3.5000 does not beat the mean baseline 3.0000; tune it",
     ]
 
 
@@ -56,6 +60,45 @@ def test_the_test_split_opens_once_for_each_checkpoint(trained: Path, workspace:
     (run / "best.pt").write_bytes(checkpoint)
     with pytest.raises(ValueError, match="opened for it already"):
         commands.evaluate(run, split="test", final=True)
+
+
+def test_a_copied_or_renamed_run_stays_sealed_and_other_names_of_a_checkpoint_do_not_open_it(
+    trained: Path, workspace: Path
+) -> None:
+    shutil.copytree(trained, workspace / "run")
+    commands.evaluate(workspace / "run", split="test", final=True)
+    shutil.copytree(workspace / "run", workspace / "copy")
+    (workspace / "run").rename(workspace / "renamed")
+    (workspace / "copy" / "mine.pt").write_bytes((workspace / "copy" / "best.pt").read_bytes())
+    for name in ("copy", "renamed", "copy/best.pt", "copy/mine.pt"):
+        with pytest.raises(ValueError, match="opened for it already"):
+            commands.evaluate(workspace / name, split="test", final=True)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "{}", "[]", "null", '{"earlier": 3}', '{"checkpoint_sha256": "a", "earlier": [{}]}']
+)
+def test_a_damaged_receipt_keeps_the_test_split_closed(
+    content: str, trained: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / "best.pt").write_bytes((trained / "best.pt").read_bytes())
+    (workspace / "final.json").write_text(content)
+    assert main(["evaluate", ".", "--split", "test", "--final"]) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "final.json is damaged" in line
+    assert "stays closed" in line
+    assert (workspace / "final.json").read_text() == content
+
+
+def test_the_training_split_is_measured_when_asked_for_and_its_record_stands_apart(
+    trained: Path, workspace: Path
+) -> None:
+    shutil.copytree(trained, workspace / "run")
+    assert unchanged(workspace / "run" / "evaluation.json", lambda: main(["evaluate", "run", "--split", "train"]))
+    record = json.loads((workspace / "run" / "evaluation_train.json").read_text())
+    assert (record["split"], record["gap"], record["metrics"]["num_rows"]) == ("train", 0, 320)
+    with pytest.raises(ValueError, match="sealed"):
+        commands.evaluate(workspace / "run", split="train", final=True)
 
 
 def test_an_evaluation_says_what_was_measured_and_beside_what(trained: Path) -> None:
@@ -107,11 +150,14 @@ def unchanged(path: Path, act: Callable[[], object]) -> bool:
     return path.read_bytes() == before
 
 
-def test_a_gate_that_fails_ends_with_status_one_after_writing_everything(trained: Path) -> None:
+def test_a_gate_that_fails_ends_with_status_one_after_writing_everything(
+    trained: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert unchanged(trained / "best.pt", lambda: commands.evaluate(trained, gate=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EvaluationConfig, "failures", lambda *_: ["too low"])
+        patch.setattr(EvaluationConfig, "failures", lambda *_: ["too low", "too far"])
         with pytest.raises(SystemExit) as failed:
             commands.evaluate(trained, gate=True)
     assert failed.value.code == 1
+    assert caplog.messages[-1] == "gate: too low\ngate: too far"
     # copier: endfilter

@@ -2,31 +2,21 @@
 """What a run measures reaches a tracker, and a tracker never reaches the run."""
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from my_project import config as configs
 from my_project import run as commands
 from my_project.training import background, storage
-from my_project.training import track_tensorboard as tensorboard
 from my_project.training.background import Background, Line
 from my_project.training.storage import read_journal
 
 from .sample import PRESET
 
 SHORT = {"train.steps": 6, "train.eval_every": 2, "train.log_every": 1, "train.out": "run", "train.device": "cpu"}
-
-
-def board_of(folder: Path) -> Any:
-    """What TensorBoard itself reads from a run folder."""
-    module = import_module("tensorboard.backend.event_processing.event_accumulator")
-    return module.EventAccumulator(str(folder / "tensorboard")).Reload()
 
 
 def fit(track: Background, monkeypatch: pytest.MonkeyPatch, **options: object) -> Path:
@@ -37,41 +27,44 @@ def fit(track: Background, monkeypatch: pytest.MonkeyPatch, **options: object) -
 
 
 @pytest.mark.usefixtures("workspace")
-def test_every_figure_of_the_journal_is_on_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit(Background("tensorboard", tensorboard.write), monkeypatch)
-    board = board_of(Path("run"))
-    lines = read_journal(Path("run"))
-    assert len(lines) == 9
-    for line in lines:
-        for name in {"loss", "error", "grad_norm", "lr"} & line.keys():
-            values = {event.step: event.value for event in board.Scalars(f"{line['split']}/{name}")}
-            assert values[line["step"]] == pytest.approx(line[name], rel=1e-6)
+def test_a_tracker_gets_every_line_and_then_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = list[object]()
+    fit(
+        Background("fake", lambda _, line: got.append((line["split"], line["step"])), lambda: got.append("end")),
+        monkeypatch,
+    )
+    assert got == [*((line["split"], line["step"]) for line in read_journal(Path("run"))), "end"]
+    assert len(got) == 10
 
 
-def test_a_resumed_run_hides_what_was_written_after_its_checkpoint(workspace: Path) -> None:
-    for step, loss in ((1, 1.0), (2, 2.0), (3, 3.0), (2, 20.0), (3, 30.0)):
-        if (step, loss) == (2, 20.0):
-            tensorboard.writers.clear()  # another process
-        tensorboard.write(workspace, {"step": step, "split": "train", "seconds": 0.5, "loss": loss})
-    board = board_of(workspace)
-    assert [(event.step, event.value) for event in board.Scalars("train/loss")] == [(1, 1.0), (2, 20.0), (3, 30.0)]
-    assert board.Tags()["scalars"] == ["train/loss"]
+def test_a_tracker_that_raises_at_the_end_costs_one_warning(workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse() -> None:
+        raise ConnectionError("nobody answers")
+
+    track = Background("fake", lambda *_: None, refuse)
+    track(workspace, {"step": 1})
+    track.close()
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == ["fake is left out from now on: ConnectionError: nobody answers; metrics.jsonl has every line"]
 
 
-def test_a_board_whose_folder_is_gone_raises_where_it_is_written_and_nowhere_else(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    line: Line = {"step": 1, "split": "train", "seconds": 0.5, "loss": 1.0}
+@pytest.mark.parametrize("who", ["user:s3cret", "s3cret", "user:t0@s3cret", "user:t0/s3cret"])
+def test_who_signs_in_at_a_server_is_not_said(who: str, workspace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(*_: object) -> None:
+        raise ConnectionError(f"no answer from http://{who}@there.example/api, see https://here.example/why")
 
-    def write_often() -> None:
-        for _ in range(100):
-            tensorboard.write(workspace, line)
+    track = Background("fake", refuse)
+    track(workspace, {"step": 1})
+    track.close()
+    assert "ConnectionError: no answer from http://…@there.example/api, see https://here.example/why;" in caplog.text
+    assert "s3cret" not in caplog.text
 
-    write_often()
-    shutil.rmtree(workspace / "tensorboard")
-    with pytest.raises(FileNotFoundError):
-        write_often()
+
+def test_an_error_is_said_in_one_line_and_a_secret_is_left_out_before_it_is_cut() -> None:
+    assert background.words(ValueError("two\n  lines")) == "ValueError: two lines"
+    for length in range(300):
+        assert "s3cret" not in background.words(OSError(f"{'x' * length} http://user:s3cret@there.example"))
+    assert len(background.words(OSError("x" * 9999))) == 300
 
 
 @pytest.mark.usefixtures("workspace")
@@ -101,13 +94,15 @@ def wait_for(event: threading.Event) -> Callable[[Path, Line], None]:
 def test_a_tracker_that_hangs_costs_one_warning_and_no_time(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    free = threading.Event()
-    monkeypatch.setattr(background, "PATIENCE", 0.05)
-    fit(Background("fake", wait_for(free)), monkeypatch)
+    free, waited = threading.Event(), list[float]()
+    track = Background("fake", wait_for(free))
+    monkeypatch.setattr(track.thread, "join", waited.append)
+    fit(track, monkeypatch)
     free.set()
+    assert waited == [background.PATIENCE]
     assert len(read_journal(Path("run"))) == 9
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert said == ["fake is left out from now on: it did not end within 0 s; metrics.jsonl has every line"]
+    assert said == ["fake is left out from now on: it did not end within 10 s; metrics.jsonl has every line"]
 
 
 def test_a_tracker_that_is_too_slow_is_left_out(

@@ -38,7 +38,7 @@ def build_parser(first: str, run_options: dict[str, str], preset: str = "") -> P
     predict = commands.add_parser("predict", help="answer for inputs of your own")
     for command in (evaluate, predict, commands.add_parser("report", help="write report.html of a run")):
         command.add_argument("run", type=Path, metavar="RUN", help="a run folder, runs/<preset>-<n>")
-    evaluate.add_argument("--split", choices=("val", "test"), default="val", help="test goes with --final")
+    evaluate.add_argument("--split", choices=("train", "val", "test"), default="val", help="test goes with --final")
     evaluate.add_argument("--final", action="store_true", help="open the sealed test split, once a checkpoint")
     evaluate.add_argument("--gate", action="store_true", help="exit 1 if the run misses the demands of its config")
     predict.add_argument("path", type=Path, metavar="INPUT", help="a file, like the one in examples")

@@ -5,8 +5,6 @@ import json
 import logging
 import os
 from contextlib import nullcontext
-from dataclasses import asdict
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +20,7 @@ from .types import Split
 
 logger = logging.getLogger(__name__)
 Record = dict[str, Any]
+RECORDS: dict[Split, str] = {"train": "evaluation_train.json", "val": "evaluation.json", "test": "final.json"}
 LOOSE = ("steps", "out", "device", "log_every", "eval_every", "patience", "engine", "monitor_layers", "compile")
 MAY_DIFFER = (*(f"train.{name}" for name in LOOSE), "data.workers", "data.folder", "evaluation.")  # in a resumed run
 
@@ -51,7 +50,7 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
     """Train a config, from the weights of `init_from` where they fit; return the run folder. A signal: SystemExit."""
     if overfit_batches < 0:
         raise ValueError(f"--overfit-batches: got {overfit_batches}, want 1 or more")
-    storage.seed_everything(config.train.seed)
+    storage.seed_everything(seed := config.train.seed)
     num_rows = overfit_batches * config.data.batch_size or None  # to train and to validate on
     data = config.data.build("train", augment=not num_rows, num_rows=num_rows)
     held_out = data if num_rows else config.data.build("val")
@@ -60,14 +59,13 @@ def fit(config: Config, *, resume: Path | None = None, init_from: Path | None = 
         init_weights(model, storage.load_checkpoint(checkpoint_path(init_from, "best.pt")))
     parts = (model, config.optim, lambda m: task(config).measure(m, held_out), to_dict(config))
     trainer = engine(config.train.engine)(config.train, *parts)
-    manifest = storage.describe_run(read_manifest(config.data.root), config.train.seed)
+    manifest = storage.describe_run(read_manifest(config.data.root), seed)
     old = checkpoint_path(resume, "last.pt") if resume else None
-    new = partial(storage.new_run_folder, config.name, config.train.out)
-    run: Path = trainer.share(lambda: old.parent if old else new(), [manifest["data"], len(data), len(held_out)])
+    facts, names = [manifest["data"], len(data), len(held_out)], (config.name, config.train.out)
+    run: Path = trainer.share(lambda: old.parent if old else storage.new_run_folder(*names), facts)
     with storage.locked(run) if trainer.main else nullcontext():
         journal = begin(trainer, old or run / "last.pt", config, manifest)
-        position = trainer.step * config.train.accumulate
-        batches = train_batches(data, config.data, seed=config.train.seed, position=position)
+        batches = train_batches(data, config.data, seed=seed, position=trainer.step * config.train.accumulate)
         with journal.bar:
             trainer.fit(batches, run, journal.write, storage.save_checkpoint)
     if trainer.heard:
@@ -140,8 +138,7 @@ def init_weights(model: nn.Module, state: Record) -> None:
 def open_run(run: Path) -> tuple[Config, nn.Module, Path]:
     """Return a run's config, its model with the best weights on the CPU, and their checkpoint."""
     state = storage.load_checkpoint(path := checkpoint_path(run, "best.pt"))
-    config = from_dict(state["config"])
-    model = config.model.build()
+    model = (config := from_dict(state["config"])).model.build()
     model.load_state_dict({**state["model"], **state["optimization"]["averages"]})
     return config, model.eval(), path
 
@@ -151,23 +148,24 @@ def evaluate(run: Path, *, split: Split = "val", final: bool = False, gate: bool
     if (split == "test") != final:
         raise ValueError("the test split is sealed: --split test and --final go together, once a checkpoint")
     config, model, path = open_run(run)
-    target, checksum = path.with_name("final.json" if final else "evaluation.json"), hashlib.sha256(path.read_bytes())
-    opened = json.loads(target.read_text("utf-8")) if final and target.exists() else {}
-    receipts = [opened, *opened.pop("earlier", [])] if opened else []
-    if checksum.hexdigest() in {receipt["checkpoint_sha256"] for receipt in receipts}:
+    target, checksum = path.with_name(RECORDS[split]), hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        newest = [json.loads(target.read_text("utf-8"))] if final and target.exists() else []
+        opened = {one["checkpoint_sha256"]: one for each in newest for one in (each, *each.pop("earlier", ()))}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OSError(f"{target} is damaged ({error!r}), so the test split stays closed; restore the file") from error
+    if checksum in opened:
         raise ValueError(f"{target} has the receipt of this checkpoint: the test split was opened for it already")
     train_split, data, figures = config.data.build("train"), config.data.build(split), task(config)
-    full = figures.measure_fully(model, data, config.data)
-    before = figures.measure(model, train_split).value
+    full, before = figures.measure_fully(model, data, config.data), figures.measure(model, train_split).value
     gap = before - full.value if full.higher_is_better else full.value - before
     bars = figures.baselines(train_split, data, config.data)
-    record = {"split": split, **asdict(full), "train_value": before, "gap": gap, "baselines": bars}
-    record |= {"checkpoint": path.name, "checkpoint_sha256": checksum.hexdigest()}
-    storage.write_json(target, record | ({"earlier": receipts} if receipts else {}))
-    others = ", ".join(f"{name} {value:.4f}" for name, value in bars.items())
-    logger.info("%s %s %.4f (%s)", split, full.primary, full.value, others)
-    if failures := config.evaluation.failures(record) if gate else []:
-        logger.error("gate: %s", "; ".join(failures))
+    record = {"split": split, **vars(full), "train_value": before, "gap": gap, "baselines": bars}
+    record |= {"checkpoint": path.name, "checkpoint_sha256": checksum}
+    storage.write_json(target, record | ({"earlier": [*opened.values()]} if opened else {}))
+    logger.info("%s %s %.4f (%s)", split, full.primary, full.value, ", ".join(f"{n} {v:.4f}" for n, v in bars.items()))
+    if failures := config.evaluation.failures(record, model, data) if gate else []:
+        logger.error("gate: %s", "\ngate: ".join(failures))
         raise SystemExit(1)
     return {key: value for key, value in record.items() if key != "metrics"}
 
@@ -183,9 +181,11 @@ def report(run: Path) -> str:
     folder = checkpoint_path(run, "best.pt").parent
     if not (folder / "evaluation.json").exists():
         evaluate(run)
-    record, config = json.loads((folder / "evaluation.json").read_text("utf-8")), load(folder / "config.yaml")
-    pictures = task(config).pictures(config.data.build(record["split"]), record["metrics"])
-    return str(write_report(folder, record, {**pictures, "task": config.data.task, "config": to_dict(config)}))
+    record = json.loads((folder / "evaluation.json").read_text("utf-8"))
+    config, model, _ = open_run(folder / record["checkpoint"])
+    data, figures = config.data.build(record["split"]), task(config)
+    page = {**figures.pictures(data, record["metrics"]), "task": config.data.task, "config": to_dict(config)}
+    return str(write_report(folder, record, page, (config, model, data, figures)))
 
 
 def data(action: str = "verify", folder: Path | None = None) -> Record:

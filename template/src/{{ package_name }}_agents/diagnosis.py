@@ -5,6 +5,7 @@ import math
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -18,6 +19,8 @@ FEWEST = 4  # lines on a split that make a curve
 RISEN, FLAT, LEARNT = 0.5, 0.02, 0.05  # shares of what the loss fell by, and of where it began
 BURST, FAINT, UNEVEN = 50.0, 1e-7, 1e-4  # gradient norms: above the median, of all, of a parameter over the largest
 MAX_GAP = 0.05  # where the config does not say it
+TOLD = {"primary", "higher_is_better", "value", "train_value", "gap", "split", "baselines"}  # of an evaluation
+ILL = ("diverged", "unstable", "plateau", "overfit", "underfit")  # labels of the report that ask for a change
 STILL = 1e-3  # spread of the halting steps, or of the halting logits, that is none
 
 
@@ -29,6 +32,7 @@ class Run:
     lines: list[dict[str, Any]]
     evaluation: dict[str, Any]
     max_gap: float
+    target: float | None
 
     def curve(self, name: str, split: str = "train") -> list[tuple[int, float]]:
         """Return the steps and finite values of a figure on a split."""
@@ -47,10 +51,18 @@ def main(run: Path) -> dict[str, Any]:
 
 
 def diagnose(folder: Path) -> dict[str, Any]:
-    """Return each finding with its reason and one sentence of advice; ok where none asks for a change."""
+    """Return each finding with its reason and one sentence of advice; ok where none asks for a change.
+
+    Of the curves it says what the report says, where the project has a report that does.
+    """
     run = read(folder)
-    findings = [finding for look in LOOKS for finding in look(run)]
-    state = "diverged" if any(finding["name"] == "diverged" for finding in findings) else progress(run)
+    if (labels := reported(run)) is None:
+        findings = [finding for look in CURVES for finding in look(run)]
+        state = "diverged" if any(finding["name"] == "diverged" for finding in findings) else progress(run)
+    else:
+        ill = [finding(each["label"], each["evidence"], each["advice"]) for each in labels if each["label"] in ILL]
+        findings, state = [*chain(*ill)], ", ".join(each["label"] for each in labels) or "unknown"
+    findings += [finding for look in INSIDE for finding in look(run)]
     return {"ok": not findings, "run": str(folder), "state": state, "findings": findings, **checkpoints(folder)}
 
 
@@ -64,9 +76,21 @@ def read(folder: Path) -> Run:
         raise ValueError(f"{journal}: want {FEWEST} lines on the training or more; lower --train.log-every")
     evaluation = json.loads(pages[0].read_text("utf-8")) if pages[0].is_file() else {}
     config = yaml.safe_load(pages[1].read_text("utf-8")) if pages[1].is_file() else {}
-    return Run(
-        folder=folder, lines=lines, evaluation=evaluation, max_gap=config.get("evaluation", {}).get("max_gap", 0.05)
-    )
+    demands = config.get("evaluation", {})
+    limits = {"max_gap": demands.get("max_gap", MAX_GAP), "target": demands.get("target")}
+    return Run(folder=folder, lines=lines, evaluation=evaluation, **limits)
+
+
+def reported(run: Run) -> list[dict[str, str]] | None:
+    """Return the labels that the report gives a run; None without such a report, or of a run that has no evaluation."""
+    try:
+        module = part("evaluation.diagnosis")
+    except ModuleNotFoundError:
+        return None
+    if not run.evaluation.keys() >= TOLD:
+        return None
+    labels: list[dict[str, str]] = module.diagnose(run.lines, run.evaluation, run)["labels"]
+    return labels
 
 
 def finding(name: str, detail: str, advice: str) -> list[dict[str, str]]:
@@ -186,7 +210,5 @@ def checkpoints(folder: Path) -> dict[str, Any]:
     return {"checkpoints": found}
 
 
-LOOKS: tuple[Callable[[Run], list[dict[str, str]]], ...] = (
-    *(divergence, stagnation, overfitting, underfitting),
-    *(gradients, halting),
-)
+CURVES: tuple[Callable[[Run], list[dict[str, str]]], ...] = (divergence, stagnation, overfitting, underfitting)
+INSIDE: tuple[Callable[[Run], list[dict[str, str]]], ...] = (gradients, halting)

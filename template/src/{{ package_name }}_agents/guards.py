@@ -17,7 +17,7 @@ from typing import Any
 SEALED = re.compile(r"_test\.npz|(?:^|[/\s])test_\w+\.npy")
 EXAMPLES = ("own_test.npz", "text_test.npz", "digits_test.npz")
 WITHHELD = {"terraform", "kubectl", "aws", "gcloud", "az"}
-RECORDS = {"lock", "evaluation.json", "manifest.json", "metrics.jsonl"}
+RECORDS = {"lock", "metrics.jsonl", "journal.jsonl", "source.diff"}  # and all JSON of a run or a study
 GUARDS = re.compile(r"\.claude/(?:settings[\w.]*\.json$|hooks/)|_agents/(?:guards|stops)\.py$")
 OPENS = re.compile(r"""build\(\s*\\?["']test\b""")
 WRITES = re.compile(
@@ -54,7 +54,7 @@ def protected(path: str, here: Path) -> str:
         return SEALED_SPLIT
     if GUARDS.search(place.as_posix()):
         return f"{place.name} guards this project; a person changes it"
-    recorded = place.name in RECORDS and "runs" in place.parts
+    recorded = (place.suffix == ".json" or place.name in RECORDS) and "runs" in place.parts
     held = place.parent.name == "runs" and next(place.rglob("*.pt"), None) if place.is_dir() else None
     return KEPT if place.suffix == ".pt" or place.name in {"uv.lock", "final.json"} or recorded or held else ""
 

@@ -7,10 +7,21 @@ FILE = r"\.(py|md|ya?ml|jsonl?|toml|html|dot|txt|csv|npz|pt)"
 LOOKS = re.compile(rf"(?=.*/|.+{FILE}$)[\w.*<>-]+(?:/[\w.*<>-]+)*/?")
 MADE = {  # by commands: there after them, and not in git
     *("config.yaml", "manifest.json", "metrics.jsonl", "last.pt", "previous.pt", "best.pt"),
-    *("evaluation.json", "final.json", "report.html", "uv.lock"),
+    *(
+        "evaluation.json",
+        "final.json",
+        "report.html",
+        "uv.lock",
+        "analysis.json",
+        "learning_curves.svg",
+        "wandb.json",
+        "mlflow.json",
+    ),
+    *("comparison.json", "comparison.html", "crossval.json", "ablate.json", "rows.json", "best.yaml", "mlflow.db"),
+    *("reproduction.json", "checklist.md", "source.json", "source.diff"),
 }
 ROOMS = ("src", "tests", "examples", "configs", "docs")  # where a bare name is looked for
-FOLDERS = ("runs/", ".venv/", "site/", "docs/generated/")
+FOLDERS = ("runs/", "wandb/", "mlruns/", ".venv/", "site/", "docs/generated/")
 BLANK = re.compile(r"<\w+>|\b(NAME|FILE|KIND|RUN|ID|FOLDER|PRESET)\b")  # what the reader fills in: `models/NAME.py`
 
 

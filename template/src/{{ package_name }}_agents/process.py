@@ -1,11 +1,13 @@
 """The nine steps by which a model comes about, as tasks with what shows that they are done."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import PACKAGE
 from .task_book import Book, Criterion
 
 PHASES = ("design", "training", "evaluation", "deployment")
+COMMANDS = Path(__file__).parents[1] / PACKAGE / "commands"
 COMMAND = f"uv run {PACKAGE.replace('_', '-')}"
 
 
@@ -54,7 +56,10 @@ STEPS = (
         "training",
         "Optimize",
         "Hyperparameter optimization",
-        {"The run reaches the target, beats every baseline and does not overfit": "evaluate {run} --gate"},
+        {
+            "The run comes out the same again": "reproduce {run}",
+            "The run reaches the target, beats every baseline and does not overfit": "evaluate {run} --gate",
+        },
     ),
     Step(
         "evaluation",
@@ -89,13 +94,18 @@ def criterion(text: str, shown_by: str, name: str) -> Criterion:
     return Criterion(text=text, command=f"{COMMAND} {shown_by.replace('{name}', name)}")
 
 
+def is_here(shown_by: str) -> bool:
+    """Say whether the project has what would show it: `reproduce` comes with an answer."""
+    return not shown_by.startswith("reproduce") or (COMMANDS / "reproduce.py").exists()
+
+
 def new_model(book: Book, name: str, **days: Any) -> Book:
     """Return the book with the nine steps for a model, each of which waits for the one before."""
     if not name.replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"got the model '{name}', want a name of letters, digits, - and _")
     before = tuple[str, ...]()
     for step in STEPS:
-        criteria = tuple(criterion(text, how, name) for text, how in step.shown_by.items())
+        criteria = tuple(criterion(text, how, name) for text, how in step.shown_by.items() if is_here(how))
         more = {"phase": step.phase, "acceptance_criteria": criteria, "dependencies": before}
         book = book.add(kind=step.kind, title=f"{step.title} of {name}", **more, **days)
         before = (book.tasks[-1].id,)

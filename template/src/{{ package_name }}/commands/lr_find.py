@@ -19,6 +19,7 @@ from ..types import Batch, Carry, Measurement
 
 FEWEST = 10  # updates that make a curve
 HELP = "raise the learning rate step by step; suggest one to begin with"
+NUM_LINES = 5  # that say how far it is
 SMOOTHING, DIVERGED = 0.9, 4.0  # of the loss; how far above its best it may rise
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Search:
 
     def __init__(self, trainer: Trainer, lowest: float, highest: float) -> None:
         self.trainer, self.lowest, self.factor = trainer, lowest, highest / lowest
+        self.every = max(1, trainer.config.steps // NUM_LINES)
         self.rates, self.losses, self.mean = list[float](), list[float](), 0.0
         self.update, self.last = trainer.backward, Tensor()
         vars(trainer)["backward"] = self.backward
@@ -107,6 +109,9 @@ class Search:
                 self.mean = SMOOTHING * self.mean + (1 - SMOOTHING) * float(self.last)
                 self.rates.append(rate)
                 self.losses.append(self.mean / (1 - SMOOTHING ** len(self.rates)))
+                if len(self.rates) % self.every == 0:
+                    told = (len(self.rates), self.trainer.config.steps, rate, self.losses[-1])
+                    logger.info("update %d of %d: rate %.2g, loss %.4g", *told)
                 if not math.isfinite(self.mean) or self.losses[-1] > DIVERGED * min(self.losses):
                     return
 

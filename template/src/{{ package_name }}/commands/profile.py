@@ -2,7 +2,6 @@
 
 import json
 import logging
-import resource
 import sys
 import tempfile
 import time
@@ -11,42 +10,25 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 import torch
-import yaml
-from pydantic import PositiveFloat, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from .. import run
 from ..config import DEFAULT_PRESET, load, to_dict
 from ..data.loader import Dataset, train_batches
+from ..evaluation.budgets import FILE, WARM_UP, answer, latency, over, peak_memory, read_budgets, size_mb
 from ..training.storage import seed_everything
 from ..training.trainer import Trainer
-from ..types import STRICT, Batch, map_carry
+from ..types import Batch, map_carry
 from .lr_find import nothing, unless_stopped, unmeasured
 
 HELP = "measure step time by part, memory, latency; exit 1 where a budget is broken"
-WARM_UP, NUM_ANSWERS, NUM_OPERATIONS = 5, 60, 12
+NUM_OPERATIONS = 12
 NUM_WRITTEN = 8  # tokens, after one that is given
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Budgets:
-    """The most that may be spent; what is left out is not limited."""
-
-    step_ms: PositiveFloat | None = None
-    """median time of an update"""
-    latency_ms: PositiveFloat | None = None
-    """95th percentile of the time to answer one row"""
-    memory_gb: PositiveFloat | None = None
-    """peak memory of the device, of the process on a CPU"""
-    parameters: PositiveFloat | None = None
-    """numbers that the model learns"""
 
 
 def add_arguments(parser: ArgumentParser) -> bool:
@@ -66,7 +48,7 @@ def main(
     """Profile a preset; return all figures, or write them and raise SystemExit(1) where a budget is broken."""
     if steps < 1:
         raise ValueError(f"--steps: got {steps}, want 1 or more")
-    limits = read_budgets(budgets or Path(__file__).with_name("budgets.yaml"))
+    limits = read_budgets(budgets or FILE)
     length = WARM_UP + steps + 1  # the last one also evaluates and saves
     config = load(preset, {**(overrides or {}), "train.steps": length, "train.eval_every": length})
     seed_everything(config.train.seed)
@@ -86,39 +68,25 @@ def main(
         "training_memory_gb": memory,
         "memory_gb": peak_memory(trainer.device),
         "parameters": parameter_table(model),
+        "size_mb": size_mb(model),
         "operations": operations,
     }
-    if broken := over(figures, limits):
+    if broken := over(spent(figures), limits):
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")  # also what is too much was measured
         logger.error("over budget: %s", "; ".join(broken))
         raise SystemExit(1)
     return figures
 
 
-def read_budgets(path: Path) -> Budgets:
-    """Read a file of budgets; ValueError says what is wrong with it."""
-    if not path.is_file():
-        raise ValueError(f"--budgets: {path} is not there; want a YAML file")
-    try:
-        budgets: Budgets = TypeAdapter(Budgets).validate_python(yaml.safe_load(path.read_text("utf-8")) or {})
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(str(part) for part in wrong["loc"])
-        raise ValueError(f"{path}: {where}: got {wrong['input']!r}; {wrong['msg']}") from None
-    return budgets
-
-
-def over(figures: dict[str, Any], budgets: Budgets) -> list[str]:
-    """Return a line for each budget that is broken."""
-    spent = {
+def spent(figures: dict[str, Any]) -> dict[str, float]:
+    """Return the figures that budgets limit, by the names that these have."""
+    return {
         "step_ms": figures["step_ms"]["total"],
         "latency_ms": figures["latency_ms"]["p95"],
         "memory_gb": figures["memory_gb"],
         "parameters": figures["parameters"]["trainable"],
+        "size_mb": figures["size_mb"],
     }
-    limits = {name: getattr(budgets, name) for name in spent}
-    broken = {name: most for name, most in limits.items() if most and spent[name] > most}
-    return [f"{name} is {spent[name]:.4g}, at most {most:.4g}" for name, most in broken.items()]
 
 
 class Watch:
@@ -171,11 +139,14 @@ class Watch:
 def fit(watch: Watch, batches: Iterable[Batch], trace: Path | None) -> list[dict[str, Any]]:
     """Train in a temporary run folder; return the operations that took longest where a trace is wanted."""
     profiler: Any = torch.profiler.profile() if trace else nullcontext()
+    logger.info("measuring %d updates", watch.steps)
     with tempfile.TemporaryDirectory() as folder, profiler:
         watch.trainer.fit(watch.watched(batches), Path(folder), nothing, nothing)
     unless_stopped(watch.trainer)
+    logger.info("an update takes %.3g ms", watch.measured["total"])
     if not trace:
         return []
+    logger.info("writing %s", trace)
     profiler.export_chrome_trace(str(trace))
     longest = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)[:NUM_OPERATIONS]
     return [{"name": e.key, "calls": e.count, "self_cpu_ms": e.self_cpu_time_total / 1000} for e in longest]
@@ -188,6 +159,7 @@ def shape_of(tensor: Tensor) -> list[int]:
 
 def answering(model: nn.Module, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """Return how long an answer to one row takes and, where the model writes, a token."""
+    logger.info("measuring the time of an answer")
     row, writes = dataset[torch.zeros(1, dtype=torch.long), 0].to(device), hasattr(model, "generate")
     return {
         "latency_ms": latency(model, partial(answer, model, row)),
@@ -195,37 +167,9 @@ def answering(model: nn.Module, dataset: Dataset, device: torch.device) -> dict[
     }
 
 
-def answer(model: nn.Module, batch: Batch) -> None:
-    """Answer a batch, to the end of what the device has to do."""
-    outputs = model(batch, None).outputs
-    if outputs.device.type == "cuda":
-        outputs.sum().item()
-
-
 def write(model: Any, batch: Batch) -> None:
     """Write tokens after the first one of a batch, one at a time, each from the state that those before it left."""
     model.generate(batch.inputs[:, :1], NUM_WRITTEN)  # it draws on the CPU, and so waits for the device
-
-
-@torch.inference_mode()
-def latency(model: nn.Module, work: Callable[[], None], parts: int = 1) -> dict[str, float]:
-    """Return the median and the 95th percentile of the time [ms] of work in eval mode, or of each of its parts."""
-    times = list[float]()
-    model.eval()
-    for _ in range(WARM_UP + NUM_ANSWERS):
-        started = time.perf_counter()
-        work()
-        times.append(1000 * (time.perf_counter() - started) / parts)
-    cuts = quantiles(times[WARM_UP:], n=20)
-    return {"p50": cuts[9], "p95": cuts[18]}
-
-
-def peak_memory(device: torch.device) -> float:
-    """Return the most memory [GB] that was in use: of the GPU, of the process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def parameter_table(model: nn.Module) -> dict[str, Any]:

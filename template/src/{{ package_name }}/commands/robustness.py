@@ -43,12 +43,13 @@ def main(run: Path, *, epsilons: str, steps: int, rows: int) -> dict[str, Any]:
         raise ValueError(f"{run}: want a classifier of numbers: FGSM and PGD change each of them a little")
     ends = float(batch.inputs.min()), float(batch.inputs.max())
     clean = accuracy(model, batch, batch.inputs)
-    table = [{"epsilon": size, **measure(model, batch, ends, size * (ends[1] - ends[0]), steps)} for size in sizes]
+    logger.info("epsilon  noise   FGSM    PGD  (without a change %.4f)", clean)
+    table = list[dict[str, float]]()
+    for size in sizes:
+        table.append({"epsilon": size, **measure(model, batch, ends, size * (ends[1] - ends[0]), steps)})
+        logger.info("%7.3f %6.4f %6.4f %6.4f", *table[-1].values())
     figures = {"split": "val", "rows": len(batch.index), "range": ends, "pgd_steps": steps, "clean": clean}
     write_json(path.with_name("robustness.json"), {**figures, "attacks": table})
-    logger.info("epsilon  noise   FGSM    PGD  (without a change %.4f)", clean)
-    for line in table:
-        logger.info("%7.3f %6.4f %6.4f %6.4f", *line.values())
     return {**figures, "attacks": table}
 
 

@@ -148,6 +148,12 @@ class Families:
         itself = torch.eye(count, dtype=torch.bool)
         relevant = (targets[:, None] == targets) & ~itself
         search = Search(
-            name="kindred texts", queries=queries, candidates=candidates, relevant=relevant, known=itself, about=ABOUT
+            name="kindred texts",
+            queries=queries,
+            candidates=candidates,
+            relevant=relevant,
+            known=itself,
+            about=ABOUT,
+            kin=targets,
         )
         return [search]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import re
 import shutil
@@ -26,6 +27,8 @@ FIT_BOUNDARY = re.compile(r"nothing is fitted|training split|train split|fitted 
 FITTED_ON_MORE = re.compile(
     r"(fitted|computed|taken) (on|over|to|from) (all|every|the whole|the entire|val|test)", re.IGNORECASE
 )
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,16 @@ def write_folder(
         raise ValueError(f"{folder} is there and not empty: data are never overwritten; name another folder")
     if empty := [split for split in SPLITS if not len(rows[split])]:
         raise ValueError(f"no row is left for {empty[0]} ({count_rows(rows)}); want other ratios, or more data")
+    known = about.get("arrays", {})
+    schemas = {name: schema(array, known.get(name, {})) for name, array in arrays.items()}
+    logger.info("writing %s: %s rows", folder, count_rows(rows))
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     files = write_mapped(part, arrays, rows) if "layout" in about else write_npz(part, arrays, rows, stem)
     manifest = {
         **about,
-        "arrays": {name: schema(array, about.get("arrays", {}).get(name, {})) for name, array in arrays.items()},
+        "arrays": schemas,
         "rows": {split: len(rows[split]) for split in SPLITS},
         "files": {name: sha256(part / name) for name in files},
     }

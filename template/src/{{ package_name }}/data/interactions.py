@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
@@ -38,6 +39,13 @@ class InteractionsConfig:
         earlier = [torch.from_numpy(read_split(self.root, name)[f"{name}_inputs"]).long() for name in names[split]]
         rows = torch.from_numpy(read_split(self.root, split)[f"{split}_inputs"]).long()
         return Interactions(self, rows, torch.cat([rows[:0], *earlier]), augment=augment, num_rows=num_rows)
+
+    def together(self, rows: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Return the group [N] of each of `rows`: both directions of a pair, where users and items are the same."""
+        manifest = read_manifest(self.root)
+        if manifest["users"] != manifest["items"]:
+            return None
+        return np.unique(np.sort(rows["inputs"], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
 
     def rivals(self, train: "Interactions", other: "Interactions") -> list[dict[str, Tensor]]:
         """Return the scores [Q, C] of what a model has to beat: how often each item was taken in training."""

@@ -36,6 +36,7 @@ class Search:
     known: Tensor | None = None  # [Q, C] bool: what is never an answer, as what a user has already
     cut: int = 10  # so many answers count in the primary figure
     about: str = ""  # what is right, in a sentence
+    kin: Tensor | None = None  # [Q] numbers: queries with one number depend on one another; None: none do
 
 
 def read_split(root: Path, split: Split) -> dict[str, np.ndarray]:

@@ -96,6 +96,15 @@ class Windows:
         self.inputs, self.targets, self.names = inputs, targets, names  # [N, L, 2], [N, H, 2]; when targets begin [N]
         self.period, self.training = period, training  # steps in a season; the training split [T, 2]: figures' unit
 
+    def after(self, count: int) -> "Windows":
+        """Return the windows after the first `count`."""
+        if count >= len(self):
+            raise ValueError(
+                f"{len(self)} windows, {count} of them look back on what was trained on: want longer folds"
+            )
+        parts = (self.inputs[count:], self.targets[count:], self.names[count:])
+        return Windows(*parts, self.period, self.training)
+
     def __len__(self) -> int:
         return len(self.inputs)
 

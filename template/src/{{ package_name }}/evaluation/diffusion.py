@@ -1,5 +1,6 @@
 """How good a model draws: what it makes of noisy images, how its own are read, and whether they are only copies."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ AMOUNTS = (0.0625, 0.125, 0.25, 0.5, 1.0)  # standard deviations of noise to be 
 NUM_DRAWS = 4  # of noise for every image, in the loss
 EACH, SHOWN, REAL, SEED = 100, 6, 3, 0  # images of a class: drawn, of those in the report, real ones beside them
 JUDGE_DIM, JUDGE_STEPS, JUDGE_ROWS = 128, 300, 128  # of a classifier of images
+
+logger = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
@@ -55,6 +58,7 @@ def measure(model: Any, dataset: Dataset) -> Measurement:
 
 def measure_fully(model: Any, dataset: Dataset, data: DataConfig) -> Measurement:
     """Return every figure that the report shows: also how drawn images are read, beside those of simpler ways."""
+    logger.info("drawing %d images, then reading them", EACH * len(data.labels))
     short, train, classes = measure(model, dataset), data.build("train"), torch.arange(len(data.labels))
     told = classes.repeat_interleave(EACH)
     drawn = rounded(model.sample(told.to(next(model.parameters()).device), seed=SEED).float().cpu())
@@ -85,6 +89,7 @@ def judged(judge: nn.Module, images: Tensor, told: Tensor, train: Dataset, real:
     `teaches` is the accuracy on real images of a classifier that saw only these (Ravuri and Vinyals 2019); `told_apart`
     that of a classifier of real and drawn ones, 0.5 at best (Lopez-Paz and Oquab 2017).
     """
+    logger.info("reading %d images: what they teach, whether they show", len(images))
     pupil = fit_judge(images, told, int(train.targets.max()) + 1)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(SEED))
     test, rest = order[: len(real)], order[len(real) :]  # drawn images are as many as real ones

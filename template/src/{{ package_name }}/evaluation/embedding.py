@@ -1,5 +1,6 @@
 """How well embeddings find what belongs together: figures on a split, baselines, what the page shows, answers."""
 
+import logging
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from .rankings import curve, figures, rank
 
 NEVER = -math.inf  # the score of what is no answer
 NUM_EXAMPLES, NUM_NEIGHBOURS, NUM_POINTS, NUM_ANSWERS = 8, 5, 400, 10  # queries and answers shown; points of a side
+
+logger = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
@@ -52,6 +55,7 @@ def measure(model: nn.Module, dataset: Dataset) -> Measurement:
 
 def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measurement:
     """Return every figure that the report shows: of each search and its baselines, examples, a map."""
+    logger.info("searching for the answers of %d rows: the model, then what it has to beat", len(dataset))
     short, searches, rivals = measure(model, dataset), dataset.searches(), data.rivals(data.build("train"), dataset)
     tables = [describe(score(model, search), search, each) for search, each in zip(searches, rivals, strict=True)]
     return replace(
@@ -103,6 +107,7 @@ def project(model: nn.Module, search: Search) -> list[dict[str, Any]]:
 
 def baselines(train: Dataset, other: Dataset, data: DataConfig) -> dict[str, float]:
     """Return the primary figure of what the data name as rivals, on the first search of another split."""
+    logger.info("baselines: without a model, for %d rows", len(other))
     search = other.searches()[0]
     rivals = data.rivals(train, other)[0]
     return {name: figures(rank(scores, search), search)[f"recall_at_{search.cut}"] for name, scores in rivals.items()}

@@ -1,5 +1,6 @@
 """How good a language model is: bits for each byte, baselines to beat, what its report shows, a prompt written on."""
 
+import logging
 import math
 from dataclasses import replace
 from functools import partial
@@ -19,6 +20,8 @@ ORDERS = {"unigram": 1, "3-gram": 3}  # baselines, by the bytes that they look a
 NUM_PLACES, BEFORE, AFTER = 12, 60, 20  # surprising places in the report, and bytes around them
 NUM_PROMPTS, PROMPT, WRITTEN, TEMPERATURES = 2, 64, 240, (0.5, 0.8, 1.0)  # samples in the report, lengths in bytes
 TEMPERATURE, ANSWER, SEED = 0.8, 500, 0  # of an answer to a user's prompt
+
+logger = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
@@ -66,6 +69,7 @@ def measure(model: nn.Module, dataset: Dataset) -> Measurement:
 
 def measure_fully(model: nn.Module, dataset: Dataset, _: DataConfig) -> Measurement:
     """Return every figure that the report shows, from all of the text, and what the model writes."""
+    logger.info("reading %d windows of the text, then writing on", len(dataset))
     reading = read(model, dataset, len(dataset))
     short = summary(reading)
     figures = {
@@ -119,6 +123,7 @@ def text_of(values: Tensor) -> str:
 
 def baselines(train: Dataset, other: Dataset, _: DataConfig) -> dict[str, float]:
     """Return the bits per byte of n-gram models of the training text, on the bytes of another that count."""
+    logger.info("baselines: %s", ", ".join(ORDERS))
     targets = other[torch.arange(len(other)), 0].targets  # [R, L]
     places = (other.begins[:, None] + 1 + torch.arange(other.seq_len))[targets != UNKNOWN].numpy()
     read, text = (dataset.text.long().numpy() for dataset in (train, other))
@@ -135,5 +140,6 @@ def answers(model: Any, data: DataConfig, path: Path) -> list[dict[str, Any]]:
     if not hasattr(model, "generate"):
         raise ValueError("this model predicts bytes but cannot write; train another, such as gpt")
     prompt = data.read(path)
+    logger.info("writing %d bytes", ANSWER)
     written = model.generate(prompt, ANSWER, temperature=TEMPERATURE, seed=SEED)
     return [{"prompt": text_of(prompt[0]), "temperature": TEMPERATURE, "continuation": text_of(written[0])}]

@@ -1,5 +1,6 @@
 """What a data folder gives away: copies, near copies, groups and times over splits, scalers, "train or test?"."""
 
+import logging
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations, pairwise
@@ -24,6 +25,8 @@ MOST_OFF, SURE = 1e-4, 0.01  # of a mean or deviation; SURE / sqrt(rows) is a hu
 MOST_AUC = 0.55  # its 95 % interval may not lie above this
 COPY = " is a copy of "
 CHOSEN = ("time", "position", "group")  # in what a manifest says of its split: rows were not drawn one by one
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def inspect(root: Path, today: date) -> tuple[list[str], dict[str, Any]]:
     lines = [f"{len(copied)} rows are copies; the first: {copied[0]}"] if copied else []
     lines += check_manifest(manifest, today)
     lines += shared_groups(splits) + disorder(splits, manifest) + fitted_on_all(splits)
+    logger.info("looking for rows of val and test that are nearly training rows")
     near, figures = near_copies(splits), dict[str, Any]()
+    logger.info("trying to tell val and test from train")
     apart: dict[Split, Auc] = {split: tell_apart(splits["train"], splits[split]) for split in ("val", "test")}
     figures["auc"] = {split: vars(auc) for split, auc in apart.items()}
     figures["may_differ"] = not alike(manifest)

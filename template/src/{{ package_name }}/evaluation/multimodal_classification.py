@@ -1,5 +1,6 @@
 """How good a classifier of images and captions is: as any classifier, beside what either side brings alone."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,9 @@ from . import classification
 from .classification import measure
 
 __all__ = ["answers", "baselines", "measure", "measure_fully", "pictures"]
+SIDES = {"image": ["image"], "words": ["words"], "image and words": ["image", "words"]}  # what a baseline sees
+
+logger = logging.getLogger(__name__)
 
 
 def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measurement:
@@ -30,7 +34,8 @@ def baselines(train: Dataset, other: Dataset, data: DataConfig) -> dict[str, flo
     Logistic regression sees the pixels, or how often a caption has each word, or both beside each other.
     """
     figures = dict[str, float]()
-    for name, sides in (("image", ["image"]), ("words", ["words"]), ("image and words", ["image", "words"])):
+    for number, (name, sides) in enumerate(SIDES.items(), start=1):
+        logger.info("baseline %d of %d: %s", number, len(SIDES), name)
         ours, theirs = (flatten(split, sides) for split in (train, other))
         found = classification.baselines(ours, theirs, data)
         figures |= {"majority": found["majority"], f"linear, {name}": found["linear"]}

@@ -1,5 +1,6 @@
 """How good answers to puzzles are: figures on a split, baselines, boards for the report, answers to a user's file."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from ..models.cells import open_loss
 from ..types import UNKNOWN, Batch, Measurement
 
 NUM_BOARDS = 6  # solved ones, and unsolved ones, in the report
+
+logger = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
@@ -61,6 +64,7 @@ def measure(model: nn.Module, dataset: Dataset) -> Measurement:
 
 def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measurement:
     """Return every figure that the report shows: scalars, a table by difficulty, and some boards."""
+    logger.info("solving %d puzzles", len(dataset))
     (logits, own), inputs, targets = ask(model, dataset), dataset.inputs, dataset.targets
     short, found = summary(logits, dataset), filled(logits, inputs)
     broken, wrong = data.violations(found), (found != targets).sum(1)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..types import STRICT
 
 FILES = jinja2.FileSystemLoader(Path(__file__).parent)
 PAGES = jinja2.Environment("[%", "%]", "[[", "]]", "[#", "#]", autoescape=True, loader=FILES)
+MORE = [import_module(f".{f.stem}", __package__) for f in Path(__file__).parent.glob("analysis.py")]  # an option's
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -23,25 +25,23 @@ class EvaluationConfig:
     target: float | None = None  # value that the primary figure must reach
     max_gap: NonNegativeFloat = 0.05  # most by which the primary figure may be better on the training split
 
-    def failures(self, record: dict[str, Any]) -> list[str]:
-        """Return one line for each demand that the figures of `evaluation.json` miss."""
+    def failures(self, record: dict[str, Any], *answering: Any) -> list[str]:
+        """Return a line for each demand that the figures of `evaluation.json` miss, or model and data set answering."""
         sign, name = 1 if record["higher_is_better"] else -1, record["primary"]
         value, gap, target = record["value"], record["gap"], -sign * math.inf if self.target is None else self.target
         baseline, bar = max(record["baselines"].items(), key=lambda item: sign * item[1])
         lines = {
-            f"{name} {value:.4f} misses the target {target}": sign * value < sign * target,
-            f"{name} {value:.4f} does not beat the {baseline} baseline {bar:.4f}": sign * value <= sign * bar,
-            f"gap {gap:.4f} to the training split is above {self.max_gap:.4f}": gap > self.max_gap,
+            f"{name} {value:.4f} misses the target {target}; train longer or otherwise": sign * value < sign * target,
+            f"{name} {value:.4f} does not beat the {baseline} baseline {bar:.4f}; tune it": sign * value <= sign * bar,
+            f"gap {gap:.4f} to the training split is above {self.max_gap:.4f}; regularise it": gap > self.max_gap,
         }
-        return [line for line, failed in lines.items() if failed]
+        return [key for key, missed in lines.items() if missed] + [one for o in MORE for one in o.failures(*answering)]
 
 
-def write_report(folder: Path, record: dict[str, Any], page: dict[str, Any]) -> Path:
-    """Write report.html from a run folder, its evaluation, and what the page of the task shows beside them."""
-    lines, names = read_journal(folder), dict.fromkeys(("loss", record["primary"]))
-    parts = {name: [line for line in lines if line["split"] == name] for name in ("train", "val")}
-    curves = {n: {part: [(x["step"], x[n]) for x in those if n in x] for part, those in parts.items()} for n in names}
-    page |= {"folder": folder, "record": record, "curves": curves, "log": math.log, "exp": math.exp, "float": float}
-    page |= {"manifest": json.loads((folder / "manifest.json").read_text("utf-8"))}
+def write_report(folder: Path, record: dict[str, Any], page: dict[str, Any], opened: tuple[Any, ...]) -> Path:
+    """Write report.html from a run folder, its evaluation, what the task's page shows, and what `analysis` finds."""
+    page |= {"folder": folder, "record": record, "lines": read_journal(folder), "log": math.log, "exp": math.exp}
+    page |= {"float": float, "manifest": json.loads((folder / "manifest.json").read_text("utf-8"))}
+    page["analysis"] = {key: value for option in MORE for key, value in option.analyse(page, *opened).items()}
     (folder / "report.html").write_text(PAGES.get_template(f"{page['task']}.html").render(page), encoding="utf-8")
     return folder / "report.html"

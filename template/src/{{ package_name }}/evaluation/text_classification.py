@@ -1,5 +1,6 @@
 """How good a classifier of texts is: as any classifier, beside baselines on words, with the words that decided."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from .classification import answers, measure
 
 __all__ = ["answers", "baselines", "measure", "measure_fully", "pictures"]
 NUM_STEPS, PENALTY = 100, 0.1  # of the linear baselines: steps, each on all rows; L2 penalty, as in C = 10
+
+logger = logging.getLogger(__name__)
 
 
 def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measurement:
@@ -50,7 +53,8 @@ def baselines(train: Dataset, other: Dataset, data: DataConfig) -> dict[str, flo
     weights = idf(rows)
     pairs = {"linear": (scale(rows), scale(others))}
     pairs["TF-IDF + linear"] = (tf_idf(rows, weights), tf_idf(others, weights))
-    for name, (ours, theirs) in pairs.items():
+    for number, (name, (ours, theirs)) in enumerate(pairs.items(), start=1):
+        logger.info("baseline %d of %d: %s", number, len(pairs), name)
         linear = fit(ours, train.targets, sizes)
         guesses[name] = (theirs @ linear.weight.T.detach() + linear.bias.detach()).argmax(1)
     return {name: float((other.targets == guess).double().mean()) for name, guess in guesses.items()}

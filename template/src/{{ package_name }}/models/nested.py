@@ -1,5 +1,6 @@
 """For parts that wrap another of their room: the base's config, made of a mapping whose `kind` names its file."""
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def make_base(room: str, values: Any) -> Any:
         raise ValueError(f"want options of {kind}, one of {options}; '{given[0]}' is none") from None
 
 
+@cache
 def kinds(room: str) -> dict[str, type[Any]]:
     """Return the config classes of a room by `kind`, as the names of its files say."""
     stems = sorted(path.stem for path in Path(next(iter(import_module(room).__path__))).glob("*.py"))

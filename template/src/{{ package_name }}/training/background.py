@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from queue import Full, Queue
@@ -14,10 +15,10 @@ LONGEST_QUEUE, PATIENCE = 1000, 10.0  # lines that may wait for a tracker; secon
 
 
 class Background:
-    """Hands lines to `write(folder, line)` in a thread; after the first failure it drops them."""
+    """Hands lines to `write(folder, line)` in a thread, then calls `end()`; after the first failure it does neither."""
 
-    def __init__(self, name: str, write: Callable[[Path, Line], None]) -> None:
-        self.name, self.write, self.failed = name, write, False
+    def __init__(self, name: str, write: Callable[[Path, Line], None], end: Callable[[], None] = lambda: None) -> None:
+        self.name, self.write, self.end, self.failed = name, write, end, False
         self.lines: Queue[tuple[Path, Line] | None] = Queue(LONGEST_QUEUE)
         self.thread = Thread(target=self.work, name=name, daemon=True)
 
@@ -34,14 +35,15 @@ class Background:
             self.give_up(f"{LONGEST_QUEUE} lines wait for it")
 
     def work(self) -> None:
-        """Write line after line."""
-        for folder, line in iter(self.lines.get, None):
-            if self.failed:
-                return
-            try:
+        """Write line after line, to the end of the process."""
+        try:
+            for folder, line in iter(self.lines.get, None):
+                if self.failed:
+                    return
                 self.write(folder, line)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a tracker raises, the run goes on)
-                self.give_up(f"{type(error).__name__}: {error}")
+            self.end()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a tracker raises, the run goes on)
+            self.give_up(words(error))
 
     def give_up(self, why: str) -> None:
         """Say once that the tracker is left out from now on."""
@@ -55,3 +57,9 @@ class Background:
             self.thread.join(PATIENCE)
         if not self.failed and self.thread.is_alive():
             self.give_up(f"it did not end within {PATIENCE:.0f} s")
+
+
+def words(error: BaseException) -> str:
+    """Return what an error says, in one line, without the name and the password that an address may hold."""
+    text = re.sub(r"://[^/\s]\S*@", "://…@", f"{type(error).__name__}: {error}")
+    return " ".join(text.split())[:300]

@@ -65,11 +65,11 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 def describe_run(data: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return what one must know to repeat a run: code, data, environment, seed."""
-    sha256 = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))))
+    text = b"".join(f.read_bytes() for f in sorted(Path(__file__).parents[1].rglob("*.py")) if f.is_file())
     git = ["git", "status", "--porcelain=v2", "--branch"]  # nothing where there is no git or no repository
     told = subprocess.run(git, capture_output=True, text=True, check=False).stdout if shutil.which("git") else ""  # noqa: S603
     commit, changed = (re.search(line, told, re.MULTILINE) for line in (r"^# branch.oid (\w+)$", "^[^#]"))
-    code = {"commit": commit[1] if commit else "", "changed": bool(changed), "sha256": sha256.hexdigest()}
+    code = {"commit": commit[1] if commit else "", "changed": bool(changed), "sha256": hashlib.sha256(text).hexdigest()}
     files = {key: data.get(key) for key in ("name", "licence", "rows", "files")}
     system = {"python": platform.python_version(), "platform": platform.platform(), "torch": torch.__version__}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
