@@ -26,6 +26,7 @@ def write(targets: np.ndarray, groups: np.ndarray | None = None) -> None:
 
 
 def lines(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    capsys.readouterr()  # what writing them said, where an earlier command has begun to log
     with pytest.raises(SystemExit) as ended:
         main(["data", "balance", "data", *words])
     assert ended.value.code == 1
