@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from my_project.evaluation.importance import MOST_SECONDS, affordable, doubling, find_parts, importance
+from my_project.evaluation.importance import (
+    MOST_SECONDS,
+    affordable,
+    doubling,
+    find_parts,
+    importance,
+)
 from my_project.types import Batch, Measurement, StepOutput
 
 

@@ -19,7 +19,13 @@ from my_project.evaluation.row_statistics import (
     score_rows,
     variances,
 )
-from my_project.evaluation.statistics import LEVEL, POWER, Interval, between_runs, more_seeds
+from my_project.evaluation.statistics import (
+    LEVEL,
+    POWER,
+    Interval,
+    between_runs,
+    more_seeds,
+)
 
 DRAWS = 1000
 DRAW = np.random.default_rng

@@ -105,7 +105,8 @@ def test_rows_without_words_or_numbers_have_no_shares(offers: dict[str, Any]) ->
 
 def own(values: np.ndarray, columns: list[str] | None = None) -> Any:
     """Return rows of one's own, as `data import` leaves them."""
-    arrays: Any = pytest.importorskip("my_project.data.arrays", reason="a project without data of one's own")
+    name = "my_project.data.arrays"
+    arrays: Any = pytest.importorskip(name, reason="a project without data of one's own")
     return arrays.ArrayRows(values, np.zeros(len(values), np.int64), np.arange(len(values)), 1.0, columns or [])
 
 
