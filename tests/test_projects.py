@@ -16,7 +16,8 @@ ROOT = answers.ROOT
 CORE = ("commands", "config", "house")  # tests that look at what a family brings, and are not its own
 WHOLE = ["default", "all-on"]
 PARTS = {family: name for family, name in answers.one_of_each_family().items() if name not in WHOLE}
-PARTS |= {family: answers.having(family, "trm_titans_mag") for family in answers.SEQUENCES if family in PARTS}
+MORE = ("trm_titans_mag", "experiments")  # both bring tests to a family of sequences
+PARTS |= {family: answers.having(family, *MORE) for family in answers.SEQUENCES if family in PARTS}
 PARTS["classification-image"] = answers.having("classification-image", "experiments", "own_data")
 AGENTS = (".claude", "CLAUDE.md", "AGENTS.md", "tasks.json")
 
