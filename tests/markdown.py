@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.harness import Result, Sample, Warm, command
@@ -38,6 +39,8 @@ STATUSES = {
     r"profile( |$)": {0, 1},  # budgets are broken or not
     r"--train\.steps none": {2},
 }
+
+FEWER = {"reasoning": ["--data.num-val", "20"]}  # rows of a study: 250 puzzles take seconds a run
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,14 @@ def common(sample: Sample, one: Told) -> str:
     return re.sub(r"examples/\w+\.(csv|txt)", "examples/INPUT", re.sub(rf"\b{preset}\b", "PRESET", one.text))
 
 
-def smaller(words: list[str]) -> list[str]:
+def smaller(words: list[str], family: str) -> list[str]:
     """The words of a training with a fiftieth of its steps, or 8: a resumed one has steps left. A study of few."""
+    few = ["--train.steps", "4", "--train.eval-every", "2", *FEWER.get(family, ())]
     if words[:1] == ["sweep"] and "--trials" in words:
-        at, few = words.index("--trials") + 1, ["--train.steps", "4", "--train.eval-every", "2"]
+        at = words.index("--trials") + 1
         return [*words[:at], str(int(words[at]) // 10), *words[at + 1 :], *few]
     if words[:1] in (["crossval"], ["ablate"]) and "--list" not in words:
-        return [*words, "--train.steps", "4", "--train.eval-every", "2"]
+        return [word.replace("3", "1") if last == "--seeds" else word for last, word in pairwise(["", *words])] + few
     if words[:1] != ["train"] or {"--fast-dev-run", "--help"} & {*words}:
         return words
     if "--train.steps" not in words:
@@ -114,7 +118,7 @@ def run(sample: Sample, warm: Warm, one: Told) -> Result:
     words = shlex.split(one.text.replace("--extra agents ", ""), comments=True)[2:]
     slug = sample.package.replace("_", "-")
     if words[0] == slug:
-        return warm.run(sample.folder, sample.package, *smaller(words[1:]))
+        return warm.run(sample.folder, sample.package, *smaller(words[1:], sample.family))
     if words[0] == "python":
         return warm.run(sample.folder, "run_file", *words[1:])
     if words[0] == "mypy":
