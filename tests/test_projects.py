@@ -43,7 +43,8 @@ def test_the_projects_own_tests_pass(project: Sample, warm: Warm) -> None:
 def test_the_tests_of_its_family_pass(project: Sample, renders: Callable[[str], Sample], warm: Warm) -> None:
     others = {f"tests/test_{name}.py" for name in CORE}.union(*(own_tests(renders(name)) for name in WHOLE))
     files = own_tests(project) - others | {f"tests/test_{name}.py" for name in CORE}
-    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", "--no-cov", *sorted(files))
+    words = ["-q", "-p", "no:cacheprovider", "--no-cov", *sorted(files)]
+    result = warm.run(project.folder, "pytest", *words, limit=900)
     assert result.status == 0, result.output
 
 
