@@ -128,7 +128,7 @@ def try_out(sweep: "Sweep", trial: "Trial", preset: str, values: Record) -> None
 
 
 def make_run(run: Path, preset: str, values: Record) -> float:
-    """Train, evaluate and report a run, or go on with it; FloatingPointError where its options make none."""
+    """Train and evaluate a run, or go on with it; FloatingPointError where its options make none."""
     began = (run / "last.pt").exists()
     if not began:  # it may have been killed before there was anything to go on from
         shutil.rmtree(run, ignore_errors=True)
@@ -140,7 +140,6 @@ def make_run(run: Path, preset: str, values: Record) -> float:
             raise
         raise FloatingPointError(str(error)) from error  # the options do not go together
     record = commands.evaluate(run)
-    commands.report(run)
     if not isfinite(value := float(record["value"])):
         raise FloatingPointError(f"{record['primary']} is {value}")
     return value
@@ -216,6 +215,7 @@ def conclude(sweep: "Sweep", target: Path | None) -> Record:
     few = f"{len(done)} complete trials are too few to tell"
     logger.info("importance: %s", said or (few if len(sweep.space) > 1 else "one option has nothing beside it"))
     logger.info("best: trial %d; again with: train --config %s", best["trial"], sweep.folder / "best.yaml")
+    commands.report(run)  # of the others the command of that name makes one
     if target:
         tests = "pytest tests/test_seeded_losses.py --update-golden"
         logger.info("preset %s: commit it with the losses of its first steps, which `%s` writes", target.stem, tests)
