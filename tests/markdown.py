@@ -26,6 +26,7 @@ NOT_RUN = {
     r"^uv run sphinx-build": "asks for links, or takes seconds; the project's own tests/test_site.py builds the site",
     r"^uv run (tensorboard|mlflow)": "serves pages until it is stopped; tests/test_trackers.py does it",
     r"^uv run wandb": "sends runs to a server",
+    r" serve ": "answers until a signal ends it; tests/test_bad_requests.py does it",
     r"--model\.weights|runs/(timm|transformers)-2": "wants weights from the network; see tests/test_pretrained.py",
     r"runs/A-1 ": "names runs of the reader's; tests/test_claim.py compares some",
     r"\b(FILE|FOLDER|INPUT|NAME|RUN|TARGET)\b|\bmine\b": "names a file of the reader's",
@@ -38,6 +39,11 @@ STATUSES = {
     r"diagnose\.py": {0, 1},  # eight steps are no training
     r"profile( |$)": {0, 1},  # budgets are broken or not
     r"--train\.steps none": {2},
+    r" export ": {0, 1},  # a budget is broken or not
+    r" card .*--check": {1},  # nobody has said what it is for
+    r" monitor ": {2},  # nothing was served
+    r"models promote": {1},  # nobody has said the model's limitations
+    r"models rollback": {2},  # nothing was promoted
 }
 
 FEWER = {"reasoning": ["--data.num-train", "64", "--data.num-val", "20"]}  # rows of a study: 1,250 take minutes
