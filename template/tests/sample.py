@@ -5,12 +5,14 @@ Tests give it to the core, whatever the project's own task is. `register` makes 
 and its forks; `PRESET` is a run of it.
 """
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from pydantic import NonNegativeInt, PositiveInt
@@ -27,6 +29,7 @@ from my_project.types import (
     Measurement,
     Split,
     StepOutput,
+    map_carry,
 )
 
 PRESET = Path(__file__).with_suffix(".yaml")
@@ -77,6 +80,33 @@ class Rows:
         rows = self.inputs[index] * signs[:, None]
         inputs = {"first": rows[:, :1], "rest": (rows[:, 1:3], rows[:, 3:])} if self.pieces else rows
         return Batch(inputs, self.targets[index], index)
+
+
+class Given:
+    """Inputs (a tensor, or several by name) and targets in memory, and what else a data set offers."""
+
+    def __init__(self, inputs: Any, targets: Tensor, **offers: Any) -> None:
+        self.inputs, self.targets = inputs, targets
+        vars(self).update(offers)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, key: tuple[Tensor, int]) -> Batch:
+        rows = key[0]
+        return Batch(map_carry(self.inputs, lambda part: part[rows]), self.targets[rows], rows)
+
+
+def raise_at_next_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next batch of the task raise a signal in this process, once."""
+    function = Rows.__getitem__
+
+    def stopped(self: Rows, key: tuple[Tensor, int]) -> Batch:
+        signal.raise_signal(number)
+        monkeypatch.setattr(Rows, "__getitem__", function)
+        return function(self, key)
+
+    monkeypatch.setattr(Rows, "__getitem__", stopped)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -161,7 +161,7 @@ def test_a_section_that_cannot_be_shown_costs_nothing_but_itself(
         (["train", "--init-from", "old run"], " --init-from 'old run'", True),
         (["train", "x", "--overfit-batches=1"], " --overfit-batches 1", True),
         (["groups"], "", True),
-        (["-f", "/root/kernel-1.json"], "", False),
+        (["-f", "kernel-1.json"], "", False),
         ([], "", False),
     ],
 )

@@ -24,9 +24,8 @@ from my_project.data.folds import FoldsConfig
 from my_project.evaluation.statistics import Interval, over_folds
 from my_project.models.nested import kinds
 from my_project.training import storage
-from my_project.types import Batch
 
-from .sample import PRESET, Rows, SampleConfig
+from .sample import PRESET, SampleConfig, raise_at_next_batch
 from .test_faults import in_a_process
 
 kinds(f"{configs.__package__}.data")["sample"] = SampleConfig  # so that its folds can be named
@@ -189,14 +188,7 @@ def test_killed_before_its_first_checkpoint_a_run_begins_anew(
 def test_a_signal_ends_it_with_its_status_and_says_how_to_go_on(
     number: int, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    function = Rows.__getitem__
-
-    def stopped(self: Rows, key: tuple[torch.Tensor, int]) -> Batch:
-        signal.raise_signal(number)
-        monkeypatch.setattr(Rows, "__getitem__", function)
-        return function(self, key)
-
-    monkeypatch.setattr(Rows, "__getitem__", stopped)
+    raise_at_next_batch(number, monkeypatch)
     with pytest.raises(SystemExit) as ended:
         main(CROSSVAL)
     assert ended.value.code == status

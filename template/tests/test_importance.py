@@ -17,22 +17,7 @@ from my_project.evaluation.importance import (
 )
 from my_project.types import Batch, Measurement, StepOutput
 
-
-class Given:
-    """Inputs and targets in memory, and what else a data set offers."""
-
-    def __init__(self, inputs: Any, targets: Tensor, **offers: Any) -> None:
-        self.inputs, self.targets = inputs, targets
-        vars(self).update(offers)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, key: tuple[Tensor, int]) -> Batch:
-        rows = key[0]
-        inputs = self.inputs
-        picked = {k: v[rows] for k, v in inputs.items()} if isinstance(inputs, dict) else inputs[rows]
-        return Batch(picked, self.targets[rows], rows)
+from .sample import Given
 
 
 class Knowing(nn.Module):

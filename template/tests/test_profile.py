@@ -17,7 +17,7 @@ from my_project.training.optimizer import Optimization
 from my_project.training.trainer import Trainer
 from my_project.types import Batch, Carry
 
-from .sample import NUM_ROWS, PRESET, Net, Rows
+from .sample import NUM_ROWS, PRESET, Net, Rows, raise_at_next_batch
 
 NAME = str(PRESET)
 WHOLE = ["--data.batch-size", "320"]  # the loss of all rows falls without noise
@@ -95,14 +95,7 @@ def test_the_time_of_one_token_is_that_of_all_by_their_number(monkeypatch: pytes
 def test_a_command_that_a_signal_stops_says_so_and_ends_with_its_status(
     words: list[str], number: int, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    function = Rows.__getitem__
-
-    def stopped(self: Rows, key: tuple[torch.Tensor, int]) -> Batch:
-        signal.raise_signal(number)
-        monkeypatch.setattr(Rows, "__getitem__", function)
-        return function(self, key)
-
-    monkeypatch.setattr(Rows, "__getitem__", stopped)
+    raise_at_next_batch(number, monkeypatch)
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == status

@@ -7,24 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from my_project.evaluation.saliency import blank, integrated_gradients, saliency
 from my_project.types import Batch, StepOutput
 
-
-class Given:
-    """Inputs and targets in memory, and what else a data set offers."""
-
-    def __init__(self, inputs: Tensor, targets: Tensor, **offers: Any) -> None:
-        self.inputs, self.targets = inputs, targets
-        vars(self).update(offers)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, key: tuple[Tensor, int]) -> Batch:
-        return Batch(self.inputs[key[0]], self.targets[key[0]], key[0])
+from .sample import Given
 
 
 class Knowing(nn.Module):
