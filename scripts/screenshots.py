@@ -1,7 +1,7 @@
-"""Take the pictures of pages in docs/pictures: the report, a comparison, TensorBoard and MLflow, of runs made for it.
+"""Take the pictures of pages in docs/pictures: report, comparison, TensorBoard, MLflow, service, of runs made for it.
 
     uv run --with mlflow python scripts/screenshots.py              # all
-    uv run --with mlflow python scripts/screenshots.py mlflow       # one of report, comparison, tensorboard, mlflow
+    uv run --with mlflow python scripts/screenshots.py mlflow page  # of report, comparison, tensorboard, mlflow, page
 
 Wants a Chromium on the PATH, or root on a Debian that can install one.
 """
@@ -23,15 +23,23 @@ from PIL import Image
 from tests.answers import ROOT, Answers
 from tests.browser import find_browser, free_port, picture_of, served
 from tests.harness import render, snapshot
+from tests.tabs import Tab, tab_of
 
 PICTURES = ROOT / "docs" / "pictures"
-PAGES = ("report", "comparison", "tensorboard", "mlflow")
+PAGES = ("report", "comparison", "tensorboard", "mlflow", "page")
 ANSWERS: dict[str, Answers] = {
     "tensorboard": {"tracker": "tensorboard", "experiments": True},
     "mlflow": {"tracker": "mlflow", "experiments": True},
 }
 RUNS = ("cnn", "mlp")
-WIDE, PHONE, MOST = (1060, 1310), (390, 844), 150_000  # pixels of a page, bytes of a picture
+ANSWERED = "!document.getElementById('found').hidden"
+WIDE, SMALL, TALL, PHONE = (1060, 1310), (1060, 760), (1060, 830), (390, 844)  # pixels of a page
+MOST = 150_000  # bytes of a picture
+SERVED: dict[str, tuple[Answers, str]] = {  # projects, and the presets that are trained and served
+    "digits": ({"serving": True}, "cnn"),
+    "forecast": ({"serving": True, "task": "forecasting"}, "tcn"),
+    "sudoku": ({"serving": True, "task": "reasoning", "trm_titans_mag": True}, "trm"),
+}
 DARK = "--blink-settings=preferredColorScheme=0"
 FRAME = '<!doctype html><style>body {{ margin: 0 }} iframe {{ border: 0 }}</style><iframe src="{url}" {size}></iframe>'
 
@@ -110,6 +118,61 @@ def mlflow(browser: str, project: Path, folder: Path) -> None:
     keep(folder / "mlflow.png", "mlflow.png", (1035, 1300))  # without what stands beside it
 
 
+def page(browser: str, template: Path, folder: Path) -> None:
+    """Take the pages of three services, each asked for an example: by day, by night, on a telephone."""
+    for name, (answers, preset) in SERVED.items():
+        render(template, project := folder / name, answers)
+        run(project, "train", preset)
+        port = free_port()
+        argv = [sys.executable, "-m", "my_project", "serve", f"runs/{preset}-1", "--port", str(port)]
+        environment = {"PYTHONPATH": str(project / "src")}
+        with served([*argv, "--without-monitoring"], project, port, environment) as url, tab_of(browser) as tab:
+            tab.open(url)
+            {"digits": picture_digits, "forecast": picture_forecast, "sudoku": picture_sudoku}[name](tab, folder)
+
+
+def picture_digits(tab: Tab, folder: Path) -> None:
+    """Draw a seven with the mouse; take it by day, by night and on a telephone."""
+    tab.size(*SMALL)
+    box = tab.run("document.getElementById('drawing').getBoundingClientRect().toJSON()")
+    cell = box["width"] / 8
+    seven = [(2, 1.5), (4, 1.4), (5.6, 1.6), (4.8, 3.2), (4, 4.8), (3.4, 6.6)]
+    tab.drag([(box["x"] + cell * x, box["y"] + cell * y) for x, y in seven])
+    tab.until(ANSWERED)
+    for name, scheme, size in (("light", "light", SMALL), ("dark", "dark", SMALL), ("phone", "light", PHONE)):
+        shoot(tab, folder, f"page-digits-{name}.png", scheme, size)
+
+
+def picture_forecast(tab: Tab, folder: Path) -> None:
+    """Ask for the forecast of an example."""
+    tab.size(*TALL)
+    tab.run("document.getElementById('example').click()")
+    tab.until(ANSWERED)
+    shoot(tab, folder, "page-forecast-dark.png", "dark", TALL)
+
+
+def picture_sudoku(tab: Tab, folder: Path) -> None:
+    """Ask for the solution of an example, and go back two of its steps."""
+    tab.size(*SMALL)
+    tab.run("document.getElementById('example').click()")
+    tab.run("document.querySelector('button.main').click()")
+    tab.until(ANSWERED)
+    tab.until("document.getElementById('next').disabled")
+    for _ in range(5):
+        tab.run("document.getElementById('previous').click()")
+    shoot(tab, folder, "page-sudoku-light.png", "light", SMALL)
+    shoot(tab, folder, "page-sudoku-phone.png", "dark", PHONE)
+
+
+def shoot(tab: Tab, folder: Path, name: str, scheme: str, size: tuple[int, int]) -> None:
+    """Take a page in these colours and this size."""
+    tab.size(*size, phone=size == PHONE)
+    tab.scheme(scheme)
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    (folder / name).write_bytes(tab.picture())
+    keep(folder / name, name)
+
+
 def main() -> None:
     """Render, train, take the pictures that are named, or all."""
     wanted = sys.argv[1:] or [*PAGES]
@@ -117,16 +180,18 @@ def main() -> None:
         sys.exit(f"error: unknown page {', '.join(sorted(unknown))}: want some of {', '.join(PAGES)}")
     browser, made = find_browser(), dict[str, Path]()
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    trackers = {"report": report, "comparison": comparison, "tensorboard": tensorboard, "mlflow": mlflow}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         template = snapshot(folder / "template")
-        for page in wanted:
-            tracker = "mlflow" if page == "mlflow" else "tensorboard"
+        for name in wanted:
+            if name not in trackers:
+                page(browser, template, folder)
+                continue
+            tracker = "mlflow" if name == "mlflow" else "tensorboard"
             if tracker not in made:
                 made[tracker] = make(template, folder / tracker, tracker)
-            {"report": report, "comparison": comparison, "tensorboard": tensorboard, "mlflow": mlflow}[page](
-                browser, made[tracker], folder
-            )
+            trackers[name](browser, made[tracker], folder)
 
 
 if __name__ == "__main__":

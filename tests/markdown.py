@@ -26,6 +26,7 @@ NOT_RUN = {
     r"^uv run sphinx-build": "asks for links, or takes seconds; the project's own tests/test_site.py builds the site",
     r"^uv run (tensorboard|mlflow)": "serves pages until it is stopped; tests/test_trackers.py does it",
     r"^uv run wandb": "sends runs to a server",
+    r" serve ": "answers until a signal ends it; tests/test_bad_requests.py does it",
     r"--model\.weights|runs/(timm|transformers)-2": "wants weights from the network; see tests/test_pretrained.py",
     r"runs/A-1 ": "names runs of the reader's; tests/test_claim.py compares some",
     r"\b(FILE|FOLDER|INPUT|NAME|RUN|TARGET)\b|\bmine\b": "names a file of the reader's",
@@ -38,6 +39,11 @@ STATUSES = {
     r"diagnose\.py": {0, 1},  # eight steps are no training
     r"profile( |$)": {0, 1},  # budgets are broken or not
     r"--train\.steps none": {2},
+    r" export ": {0, 1},  # a budget is broken or not
+    r" card .*--check": {1},  # nobody has said what it is for
+    r" monitor ": {2},  # nothing was served
+    r"models promote": {1},  # nobody has said the model's limitations
+    r"models rollback": {2},  # nothing was promoted
 }
 
 FEWER = {"reasoning": ["--data.num-train", "64", "--data.num-val", "20"]}  # rows of a study: 1,250 take minutes
@@ -109,7 +115,10 @@ def smaller(words: list[str], family: str) -> list[str]:
 
 
 def run(sample: Sample, warm: Warm, one: Told) -> Result:
-    """Run it in a project: what is Python in a fork of the warm process, other programs as they are."""
+    """Run it in a project: what is Python in a fork of the warm process, other programs as they are.
+
+    `optimize` quantizes, where it would do all that it can: to compile a recursive model takes minutes.
+    """
     if one.python:
         (block := sample.folder / "block.py").write_text(one.text, encoding="utf-8")
         result = warm.run(sample.folder, "run_file", block.name)
@@ -118,7 +127,8 @@ def run(sample: Sample, warm: Warm, one: Told) -> Result:
     words = shlex.split(one.text.replace("--extra agents ", ""), comments=True)[2:]
     slug = sample.package.replace("_", "-")
     if words[0] == slug:
-        return warm.run(sample.folder, sample.package, *smaller(words[1:], sample.family))
+        some = ["--mode", "quantize"] if words[1:2] == ["optimize"] and "--mode" not in words else []
+        return warm.run(sample.folder, sample.package, *smaller(words[1:], sample.family), *some)
     if words[0] == "python":
         return warm.run(sample.folder, "run_file", *words[1:])
     if words[0] == "mypy":

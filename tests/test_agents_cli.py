@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.forbidden import DATA, FREE, HOOKED, RULES
 from tests.harness import GIT, Sample, command
 from tests.scripted_api import Api, Block, Script, ask, results, say, serve, use
 
@@ -20,7 +21,6 @@ STAND_IN = (
     "---\nname: tester\ndescription: Writes. Use in a test.\ntools: Write, Read\nmodel: opus\nskills:\n  - known\n"
 )
 SKILL = "---\nname: known\ndescription: Is known. Use in a test.\n---\n\n# Known\n\nWhat the tester knows.\n"
-DATA = "src/my_project/data/digits"
 RUN = {"best.pt": "weights", "lock": "1", "final.json": "{}", "metrics.jsonl": "", "evaluation.json": "{}"}
 SENT_BACK = "code without a test: src/my_project/models/extra.py"
 
@@ -47,7 +47,12 @@ def made(default: Sample, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         folder = tmp_path_factory.mktemp("agents") / name
         shutil.copytree(default.folder, folder)
         own = {".claude/agents/tester.md": f"{STAND_IN}---\n\n# Tester\n", ".claude/skills/known/SKILL.md": SKILL}
-        for path, text in {**own, **{f"runs/mlp-1/{name}": text for name, text in RUN.items()}, "uv.lock": ""}.items():
+        left = {
+            **{f"runs/mlp-1/{name}": text for name, text in RUN.items()},
+            "uv.lock": "",
+            "models/mlp/current.json": "",
+        }
+        for path, text in {**own, **left}.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "A project"]):
@@ -156,40 +161,6 @@ def test_ml_architect_writes_designs_and_nothing_else(spawned: Session) -> None:
 
 
 # Guards.
-
-RULES: dict[str, Block] = {
-    "Read(src/*/data/**/*_test.npz)": use("Read", file_path=f"{DATA}/digits_test.npz"),
-    "Edit(runs/**/*.pt)": use("Write", file_path="runs/mlp-1/best.pt", content="x"),
-    "Edit(runs/**/lock)": use("Edit", file_path="runs/mlp-1/lock", old_string="1", new_string="2"),
-    "Edit(runs/**/*.json)": use("Write", file_path="runs/mlp-1/final.json", content="x"),
-    "Edit(uv.lock)": use("Write", file_path="uv.lock", content="x"),
-    "Edit(.claude/settings.json)": use("Write", file_path=".claude/settings.json", content="{}"),
-    "Edit(.claude/hooks/**)": use("Write", file_path=".claude/hooks/guard.py", content=""),
-    **{f"Bash({tool} *)": use("Bash", command=f"{tool} help") for tool in ("terraform", "kubectl", "gcloud")},
-    "Bash(aws *)": use("Bash", command="cd src && aws s3 ls"),
-    "Bash(az *)": use("Bash", command="az account show | head"),
-    "Bash(git push *)": use("Bash", command="git push origin main"),
-}
-HOOKED = [
-    *list(RULES.values())[1:],  # the tool reads no .npz anyway, whatever the settings say
-    use("Read", file_path="src/../link"),
-    use("Grep", pattern="x", path=f"{DATA}/digits_test.npz"),
-    use("Bash", command=f"cat {DATA}/digits_t*.npz"),
-    use("Bash", command=f"cd {DATA} && cp *.npz /tmp"),
-    use("Bash", command=f"python -c \"print(open('{DATA}/digits_test.npz', 'rb').read())\""),
-    use("Bash", command="rm runs/mlp-1/final.json"),
-    use("Bash", command="git -C . push"),
-    use("Bash", command="git commit --no-verify -m x"),
-]
-FREE = [
-    use("Read", file_path="pyproject.toml"),
-    use("Bash", command=f"ls {DATA}"),
-    use("Bash", command="echo git push"),
-    use("Bash", command="git log --oneline"),
-    use("Bash", command="wc -l src/my_project/*.py"),
-    use("Read", file_path="runs/mlp-1/final.json"),
-    use("Write", file_path="notes.md", content="digits_test.npz, git push, terraform"),
-]
 
 
 def whole_paths(folder: Path, calls: list[Block]) -> list[Block]:

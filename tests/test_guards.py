@@ -84,7 +84,7 @@ def test_the_lock_file_fits_the_dependencies_and_holds_one_registry_only() -> No
     packages = {package["name"]: package for package in table("uv.lock")["package"]}
     own = packages.pop("copier-torch")["metadata"]["requires-dev"]["dev"]
     groups = table("pyproject.toml")["dependency-groups"]
-    lines = [line for name in ("project", "agents", "docs", "dev") for line in groups[name]]
+    lines = [line for name in ("project", "agents", "store", "docs", "dev") for line in groups[name]]
     wanted = [Requirement(line) for line in lines if isinstance(line, str)]
     assert {(one["name"], one["specifier"]) for one in own} == {(one.name, str(one.specifier)) for one in wanted}
     assert len({tuple(package["source"].items()) for package in packages.values()}) == 1

@@ -29,7 +29,7 @@ def own_tests(project: Sample) -> set[str]:
 
 def run_whole(project: Sample, warm: Warm) -> None:
     """Run all tests of a project, as its README says."""
-    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", limit=1500)
+    result = warm.run(project.folder, "pytest", "-q", "-p", "no:cacheprovider", limit=3000)
     assert result.status == 0, result.output
     assert re.search(r"Required test coverage of 90.* reached", result.output), result.output
 

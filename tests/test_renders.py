@@ -76,7 +76,7 @@ def test_no_name_breaks_a_heading(sample: Sample, default: Sample) -> None:
     assert headings[0][:2] == ["h1", "p"]
     assert headings[0].count("h1") == headings[1].count("h1") == 1
     names = ("distributed", "sweep", "own_data", "lightning", "pretrained", "tracker", "agents", "docs")
-    sections = dict.fromkeys(names, 1) | {"experiments": 5}
+    sections = dict.fromkeys(names, 1) | {"experiments": 5, "serving": 5}
     given = {name: sample.answers.get(name, name == "agents" or "none") not in {False, "none"} for name in sections}
     options = sum(count for name, count in sections.items() if given[name])
     assert headings[0].count("h2") == headings[1].count("h2") - 1 + options

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
+READERS = {"card.yaml": ("card", "read_words"), "monitoring.yaml": ("monitoring", "read_limits")}  # of what is served
 
 
 def main() -> int:
@@ -17,7 +18,10 @@ def main() -> int:
     status = 0
     for path in sorted([*package.glob("presets/*.yaml"), *HOME.glob("configs/*.yaml"), *HOME.glob("configs/*.yml")]):
         try:
-            if "\nspace:" in path.read_text("utf-8"):  # what `sweep` searches
+            if path.name in READERS and (package / "serving").is_dir():
+                module, reader = READERS[path.name]
+                getattr(import_module(f"{package.name}.serving.{module}"), reader)(path)
+            elif "\nspace:" in path.read_text("utf-8"):  # what `sweep` searches
                 search = import_module(f"{package.name}.search")
                 search.check(path, search.read_search(path), {})
             else:

@@ -21,6 +21,7 @@ ROOMS = [
     "evaluation",
     "config",
     "run",
+    "serving",
     "study",
     "experiment",
     "search",

@@ -29,6 +29,24 @@ def test_without_a_gradient_it_says_and_keeps_the_same(kind: dict[str, Any], len
         torch.testing.assert_close(kept[name], [part.detach() for part in parts], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+@pytest.mark.parametrize(("length", "chunk_size"), [(1, 8), (9, 8), (24, 8), (5, 1)])
+def test_what_is_exported_says_and_keeps_the_same(
+    kind: dict[str, Any], length: int, chunk_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    memory = NeuralMemoryConfig(dim=16, num_heads=2, chunk_size=chunk_size, **kind).build().double()
+    x = torch.randn(3, length, 16, dtype=torch.double)
+    with torch.no_grad():
+        outputs, state = memory(x)
+        monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+        found, kept = memory(x)
+    assert not torch.equal(found, torch.zeros_like(found))
+    torch.testing.assert_close(found, outputs, rtol=1e-10, atol=1e-10)
+    for name, parts in state.items():
+        torch.testing.assert_close(kept[name], parts, rtol=1e-10, atol=1e-10)
+
+
 def test_segments_are_read_one_after_the_other_as_if_they_were_one(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     stack = MagConfig(dim=16, num_heads=2, window=5, memory=NeuralMemoryConfig(chunk_size=8)).build().double()

@@ -40,10 +40,16 @@ COMMANDS: dict[str, tuple[list[str], str]] = {  # words, and what is said on the
     "data-split": (["data", "split", "mine", "new"], "writing new: train 48, val 6, test 6 rows"),
     "data-balance": (["data", "balance"], ""),
     "data-leakage": (["data", "leakage"], "nearly training rows\ntrying to tell val and test from train"),
+    "export": (["export", "a"], "writing program.pt2(.|\n)*writing model.onnx(.|\n)*describing the training split"),
+    "optimize": (["optimize", "a", "--mode", "prune"], "measuring mlp as it is\nprune\n"),
+    "monitor": (["monitor", "a", "--rows", "rows.jsonl"], "answering the rows of rows.jsonl"),
+    "card": (["card", "a"], ""),
+    "models": (["models", "list"], ""),
 }
 CORE = ("train", "evaluate", "report", "predict", "data verify")
 OWN = {name for name, module in OTHERS.items() if module.startswith(f"{configs.__package__}.")}
 OTHER_FAMILIES = {"import-texts", "import-interactions"}
+ENDLESS = {"serve"}
 HERE = [name for name in COMMANDS if name in OWN or name.startswith(CORE)]
 
 
@@ -54,6 +60,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[s
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("commands"))
         Path("digit.csv").write_text(f"{','.join('0' * 64)}\n")
+        Path("rows.jsonl").write_text(json.dumps({"pixels": [[0] * 8] * 8}) + "\n")
+        Path("configs").mkdir()
+        Path("configs/card.yaml").write_text("intended_use: To be tried.\nlimitations: It saw four batches.\n")
         Path("toggles.yaml").write_text("clipping: {optim.grad_clip: 0}\n")
         Path("search.yaml").write_text("preset: linear\nspace:\n  optim.lr: {low: 0.001, high: 0.01}\n")
         rows = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)).tolist()
@@ -67,13 +76,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[s
 
 
 def test_every_command_is_looked_at() -> None:
-    assert COMMANDS.keys() >= OWN - OTHER_FAMILIES, "say here what a new command says on its way"
+    assert COMMANDS.keys() >= OWN - OTHER_FAMILIES - ENDLESS, "say here what a new command says on its way"
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_stdout_is_the_result_and_nothing_else(name: str, told: dict[str, tuple[str, str]]) -> None:
     out, _ = told[name]
-    assert json.loads(out)
+    assert json.loads(out) or name == "models"  # nothing was promoted here
 
 
 @pytest.mark.parametrize("name", HERE)

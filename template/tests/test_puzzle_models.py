@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from my_project import config as configs
-from my_project.models.cells import open_loss, solve
+from my_project.models.cells import open_loss, ranked, solve
 from my_project.models.puzzle_mlp import PuzzleMlpConfig
 from my_project.models.puzzle_transformer import (
     LOOKS,
@@ -49,6 +49,12 @@ def test_the_loss_is_a_mean_over_rows_of_the_mean_over_their_open_cells() -> Non
     nll = -logits.log_softmax(-1)
     expected = ((nll[0, 1, 2] + nll[0, 2, 3]) / 2 + nll[1, 0, 1]) / 2
     torch.testing.assert_close(open_loss(logits, batch_of(inputs, targets)), expected)
+
+
+def test_places_by_size_are_those_of_a_stable_sort() -> None:
+    values = torch.randint(5, (20, 9), generator=torch.Generator().manual_seed(0)).float()
+    expected = values.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    assert torch.equal(ranked(values), expected)
 
 
 def test_one_pass_is_the_network_itself() -> None:

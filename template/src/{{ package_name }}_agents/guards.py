@@ -23,6 +23,7 @@ OPENS = re.compile(r"""build\(\s*\\?["']test\b""")
 WRITES = re.compile(
     r"""\b(?:save|write|unlink|remove|rename|replace|rmtree|truncate|dump)\w*\(|,\s*["'][wax]b?\+?["']"""
 )
+SERVES = (["models", "promote"], ["models", "rollback"])
 PREFIXES = {"sudo", "env", "time", "nohup", "nice", "command", "exec", "xargs", "timeout"}
 PREFIXES |= {"then", "do", "else", "if", "!"}  # of the shell itself
 UV_OPTIONS = {"--extra", "--group", "--with", "--python", "-p", "--project", "--directory", "--env-file"}  # and a word
@@ -30,6 +31,7 @@ READERS = {"ls", "stat", "echo", "printf", "cd", "["}
 RUNS_CODE = re.compile(r"\b(python[\d.]*|bash|sh)\b[^|;&]*$")
 HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n(.*?\n)?\s*\2\b", re.DOTALL)
 SEALED_SPLIT = "the test split is sealed: `evaluate RUN --split test --final` opens it, once a checkpoint"
+SERVED = "which version is served is a person's decision: say which one you would take, and why"
 KEPT = "runs and `uv lock` write this file, nobody edits it: train again, or ask a person"
 
 
@@ -55,8 +57,11 @@ def protected(path: str, here: Path) -> str:
     if GUARDS.search(place.as_posix()):
         return f"{place.name} guards this project; a person changes it"
     recorded = (place.suffix == ".json" or place.name in RECORDS) and "runs" in place.parts
+    served = any((folder / "current.json").is_file() for folder in (place, *place.parents[:3]))
     held = place.parent.name == "runs" and next(place.rglob("*.pt"), None) if place.is_dir() else None
-    return KEPT if place.suffix == ".pt" or place.name in {"uv.lock", "final.json"} or recorded or held else ""
+    return (
+        KEPT if place.suffix == ".pt" or place.name in {"uv.lock", "final.json"} or recorded or served or held else ""
+    )
 
 
 def is_sealed(word: str, here: Path) -> bool:
@@ -139,6 +144,8 @@ def shell(text: str, here: Path, root: Path, *, writes: bool) -> str:
         name = Path(words[0]).name
         if name in WITHHELD:
             return f"{name} changes infrastructure: write it down in docs/handoffs, a person does it"
+        if any(words[n : n + 2] in SERVES for n in range(1, 4)):
+            return SERVED
         if name == "git":
             action, options = git(words)
             if action == "push":

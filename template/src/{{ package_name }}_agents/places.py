@@ -19,9 +19,11 @@ MADE = {  # by commands: there after them, and not in git
     ),
     *("comparison.json", "comparison.html", "crossval.json", "ablate.json", "rows.json", "best.yaml", "mlflow.db"),
     *("reproduction.json", "checklist.md", "source.json", "source.diff"),
+    *("program.pt2", "model.onnx", "export.json", "reference.json", "optimize.json", "model_card.md", "data_card.md"),
+    *("metadata.json", "current.json", "verdict.json", "decision.json", "predictions.db"),
 }
 ROOMS = ("src", "tests", "examples", "configs", "docs")  # where a bare name is looked for
-FOLDERS = ("runs/", "wandb/", "mlruns/", ".venv/", "site/", "docs/generated/")
+FOLDERS = ("runs/", "RUN/", "models/<name>/", "wandb/", "mlruns/", ".venv/", "site/", "docs/generated/")
 BLANK = re.compile(r"<\w+>|\b(NAME|FILE|KIND|RUN|ID|FOLDER|PRESET)\b")  # what the reader fills in: `models/NAME.py`
 
 

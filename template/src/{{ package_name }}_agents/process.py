@@ -8,6 +8,7 @@ from .task_book import Book, Criterion
 
 PHASES = ("design", "training", "evaluation", "deployment")
 COMMANDS = Path(__file__).parents[1] / PACKAGE / "commands"
+OPTIONAL = ("reproduce", "export")
 COMMAND = f"uv run {PACKAGE.replace('_', '-')}"
 
 
@@ -72,6 +73,7 @@ STEPS = (
         "Optimize",
         "Performance optimization for deployment",
         {
+            "The exported model answers the same, within its budgets": "export {run}",
             "The infrastructure page has the figures of the run": "handoff fill {run}",
             "It says what training and serving need": "handoff check docs/handoffs/infrastructure.md",
         },
@@ -95,8 +97,9 @@ def criterion(text: str, shown_by: str, name: str) -> Criterion:
 
 
 def is_here(shown_by: str) -> bool:
-    """Say whether the project has what would show it: `reproduce` comes with an answer."""
-    return not shown_by.startswith("reproduce") or (COMMANDS / "reproduce.py").exists()
+    """Say whether the project has what would show it: some commands come with an answer."""
+    command = shown_by.partition(" ")[0]
+    return command not in OPTIONAL or (COMMANDS / f"{command}.py").exists()
 
 
 def new_model(book: Book, name: str, **days: Any) -> Book:

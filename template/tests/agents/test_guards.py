@@ -19,6 +19,7 @@ PACKAGE = Path(next(iter(my_project.__path__)))
 CLAUDE = Path(__file__).parents[2] / ".claude"
 DATA = "src/demo/data/digits"
 SEALED, KEPT, PUSH, INFRASTRUCTURE = "sealed", "nobody edits", "git push", "infrastructure"
+SERVED = "a person's decision"
 BASH = [
     (f"cat {DATA}/digits_test.npz", SEALED),
     (f"cat ./{DATA}/../digits/digits_test.npz | head -c 10", SEALED),
@@ -53,6 +54,15 @@ BASH = [
     (f"wc -c < {DATA}/digits_test.npz", SEALED),
     (f"echo $(< {DATA}/digits_test.npz)", SEALED),
     ("rm runs/mlp-1/final.json", KEPT),
+    ("rm models/demo/1/best.pt", KEPT),
+    ("rm -r models/demo/1", KEPT),
+    ("rm -r models/demo", KEPT),
+    ("echo '{}' > models/demo/current.json", KEPT),
+    ("demo models promote runs/mlp-1", SERVED),
+    ("uv run demo models rollback demo", SERVED),
+    ("uv run python -m demo models promote runs/mlp-1 --name demo", SERVED),
+    ("uv run demo models list", ""),
+    ("grep -r 'models promote' docs", ""),
     ("rm -f runs/mlp-1/*", KEPT),
     ("rm -rf runs/mlp-1", KEPT),
     ("cp /tmp/better.pt runs/mlp-1/best.pt", KEPT),
@@ -128,6 +138,9 @@ TOOLS = [
     ("Edit", {"file_path": "runs/mlp-1/final.json"}, "", KEPT),
     ("Write", {"file_path": "runs/mlp-1/best.pt"}, "", KEPT),
     ("Write", {"file_path": "runs/mlp-1/lock"}, "", KEPT),
+    ("Edit", {"file_path": "models/demo/1/metadata.json"}, "", KEPT),
+    ("Write", {"file_path": "models/demo/1/export/model.onnx"}, "", KEPT),
+    ("Write", {"file_path": "src/demo/models/x.py"}, "", ""),
     ("Edit", {"file_path": "uv.lock"}, "", KEPT),
     ("Edit", {"file_path": ".claude/settings.json"}, "", "guards this project"),
     ("Write", {"file_path": ".claude/hooks/more.py"}, "", "guards this project"),
@@ -155,6 +168,7 @@ def project(workspace: Path) -> Path:
     """A small project with sealed data, a run, and the hook beside the guards."""
     files = [f"{DATA}/digits.npz", f"{DATA}/digits_test.npz", "src/demo/__main__.py", "tests/test_digits.py", "uv.lock"]
     files += [f"runs/mlp-1/{name}" for name in ("best.pt", "last.pt", "final.json", "lock", "metrics.jsonl")]
+    files += [f"models/demo/{name}" for name in ("current.json", "1/best.pt", "1/metadata.json", "1/export/model.onnx")]
     for name in files:
         (workspace / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace / name).write_text("", encoding="utf-8")
@@ -247,6 +261,8 @@ def test_every_deny_rule_and_hook_stands_in_the_settings() -> None:
 
 def test_the_package_fetches_and_extracts_nothing() -> None:
     banned = r"^\s*(?:import|from) (?:requests|urllib|httpx|sqlalchemy|sqlite3|boto3|ftplib)\b|read_sql|urlopen"
-    sources = [path for path in PACKAGE.rglob("*.py") if re.search(banned, path.read_text("utf-8"), re.MULTILINE)]
+    keeps = {PACKAGE / "serving/store.py"}  # the service's own log of what it answered
+    paths = {*PACKAGE.rglob("*.py")} - keeps
+    sources = [path for path in paths if re.search(banned, path.read_text("utf-8"), re.MULTILINE)]
     assert sources == []
     # copier: endfilter

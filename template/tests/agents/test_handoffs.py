@@ -57,6 +57,22 @@ def test_an_arm_has_just_as_many_users_as_its_power_takes(
     assert power(rates, users, significance) >= wanted > power(rates, users - 1, significance)
 
 
+@pytest.mark.parametrize(
+    ("baseline", "effect", "significance", "wanted", "users"),
+    [
+        (0.1, 0.02, 0.05, 0.8, 3840.8474824362734),
+        (0.5, -0.1, 0.01, 0.9, 734.0537594449764),
+        (0.003, 0.001, 0.05, 0.8, 54748.68163536811),
+        (0.9, 0.05, 0.1, 0.95, 597.9220427699019),
+    ],
+)
+def test_the_size_is_that_of_statsmodels(
+    baseline: float, effect: float, significance: float, wanted: float, users: float
+) -> None:
+    # samplesize_proportions_2indep_onetail of statsmodels 0.15.0, two-sided, with equal arms
+    assert handoffs.abtest_size(baseline, effect, significance=significance, power=wanted) == math.ceil(users)
+
+
 def test_a_test_of_that_size_sees_the_effect_as_often_as_was_promised() -> None:
     users, draw = handoffs.abtest_size(0.1, 0.02), np.random.default_rng(0)
     assert users == 3841

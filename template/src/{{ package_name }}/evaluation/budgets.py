@@ -57,6 +57,8 @@ def read_budgets(path: Path) -> Budgets:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])
         raise ValueError(f"{path}: {where}: got {wrong['input']!r}; {wrong['msg']}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: want YAML ({' '.join(str(error).split())})") from None
     return budgets
 
 

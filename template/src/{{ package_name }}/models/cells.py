@@ -20,6 +20,16 @@ def open_loss(logits: Tensor, batch: Batch) -> Tensor:
     return rows.sum() / (num_cells > 0).sum().clamp(min=1)
 
 
+def ranked(values: Tensor) -> Tensor:
+    """Return the place of each of values [B, L] by size, 0 for the largest, of equal ones the first: [B, L].
+
+    It compares all pairs: sorted in a stable way they would have the same places, but ONNX knows no such sort.
+    """
+    place = torch.arange(values.shape[1], device=values.device)
+    mine, others = values.unsqueeze(2), values.unsqueeze(1)
+    return ((others > mine) | (others == mine) & (place < place.unsqueeze(1))).sum(2)
+
+
 def solve(network: Callable[[Tensor], Tensor], batch: Batch, passes: int) -> StepOutput:
     """Answer puzzles [B, L] with logits [B, L, V] in some passes of a network; the loss judges the first.
 
@@ -32,7 +42,7 @@ def solve(network: Callable[[Tensor], Tensor], batch: Batch, passes: int) -> Ste
         for number in range(1, passes):
             is_open = tokens == OPEN
             sureness, labels = outputs[..., 1:].softmax(-1).max(-1)  # [B, L] each
-            ranks = sureness.masked_fill(~is_open, -1).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+            ranks = ranked(sureness.masked_fill(~is_open, -1))
             left = num_open * (passes - number) // passes  # open cells after this pass
             tokens = torch.where(is_open & (ranks < is_open.sum(1, keepdim=True) - left), labels + 1, tokens)
             outputs = torch.where((tokens == OPEN)[..., None], network(tokens), outputs)

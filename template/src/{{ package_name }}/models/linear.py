@@ -36,13 +36,14 @@ def pays(x: Tensor, weight: Tensor) -> bool:
     """Return whether oneDNN is there, and faster at this product of [..., I] and [O, I]."""
     on: Any = torch.backends.mkldnn.enabled
     return (
-        x.numel() * len(weight) >= LEAST
+        not torch.compiler.is_compiling()  # first: a graph is for any number of rows
+        and x.numel() * len(weight) >= LEAST
         and {x.dtype, weight.dtype} == {torch.float32}
         and {x.device.type, weight.device.type} == {"cpu"}
         and {type(x), type(weight)} <= PLAIN
         and torch.backends.mkldnn.is_available()
         and bool(on)
-        and not (torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling())
+        and not torch.is_autocast_enabled("cpu")
     )
 
 

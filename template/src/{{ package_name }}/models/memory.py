@@ -144,7 +144,7 @@ class NeuralMemory(nn.Module):
 
     def start(self, x: Tensor) -> State:
         """Return the state before the first token of rows [B, ...]."""
-        rows, heads, size = len(x), self.config.num_heads, self.config.dim // self.config.num_heads
+        rows, heads, size = x.shape[0], self.config.num_heads, self.config.dim // self.config.num_heads
         fast, dtype = [], torch.promote_types(x.dtype, torch.float32)
         for weight in self.initial:
             still = torch.zeros_like(weight, dtype=dtype)
@@ -200,7 +200,7 @@ class NeuralMemory(nn.Module):
         self, written: list[Tensor], queries: Tensor, state: State
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Learn keys, values and gates after those pending, and answer queries [B, L, H, K] -> [B, L, H, K]."""
-        size, rows, before = self.config.chunk_size, len(queries), state["pending"][0].shape[1]
+        size, rows, before = self.config.chunk_size, queries.shape[0], state["pending"][0].shape[1]
         if before:
             written = [torch.cat(pair, dim=1) for pair in zip(state["pending"], written, strict=True)]
         total = before + queries.shape[1]

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .memory_traced import traced
 from .memory_update import Loss, Mixing, Tape, bend, errors, run, surprise, together, twice, weights
 
 
@@ -221,6 +222,8 @@ def scan(
     [M, 2 I, O] of each layer, and the base [M, I, O] that weights decay to, none for 0. Returns the last layer's
     answers [N, M, C, O], and weights above momentum after the last chunk.
     """
+    if torch.compiler.is_exporting():
+        return traced(inputs, mixing, loss, fast, base)
     if not torch.is_grad_enabled():
         return answer(inputs, mixing, loss, fast, base)
     apply: Any = Scan.apply

@@ -58,7 +58,7 @@ class SlidingAttention(nn.Module):
 
     def start(self, x: Tensor) -> Cache:
         """Return the empty cache of rows [B, ...]."""
-        past = x.new_zeros(len(x), self.window - 1, self.num_heads, self.persistent_values.shape[-1])
+        past = x.new_zeros(x.shape[0], self.window - 1, self.num_heads, self.persistent_values.shape[-1])
         return {"keys": past, "values": past, "there": past.new_zeros(past.shape[:2], dtype=torch.bool)}
 
     def reset(self, cache: Cache, rows: Tensor) -> Cache:
@@ -89,13 +89,13 @@ class SlidingAttention(nn.Module):
         asked = blocks(F.pad(rotate(queries, before), fill), size, size).flatten(0, 1)  # [B n, S, H, K]
         still = F.pad(self.persistent_keys, (keys.shape[-1] - self.persistent_keys.shape[-1], 0))
         fixed = [
-            part.to(keys).expand(len(asked), -1, -1, -1) for part in (still, self.persistent_values)
+            part.to(keys).expand(asked.shape[0], -1, -1, -1) for part in (still, self.persistent_values)
         ]  # [B n, P, H, K]
         all_keys, all_values = (torch.cat(pair, dim=1).transpose(1, 2) for pair in zip(fixed, given, strict=True))
         there = F.pad(torch.cat([past["there"], after["there"]], dim=1), (0, -length % size), value=True)
         seen = self.visible(there, size)
         mixed = F.scaled_dot_product_attention(asked.transpose(1, 2), all_keys, all_values, attn_mask=seen)
-        mixed = mixed.transpose(1, 2).reshape(len(x), length + -length % size, x.shape[-1])[:, :length]  # [B, L, D]
+        mixed = mixed.transpose(1, 2).reshape(x.shape[0], length + -length % size, x.shape[-1])[:, :length]  # [B, L, D]
         kept = {
             name: torch.cat([past[name][:, length:], part[:, max(0, length - before) :]], dim=1)
             for name, part in after.items()

@@ -87,7 +87,7 @@ class TrmText(nn.Module):
 
     def start(self, tokens: Tensor) -> Step:
         """Return the state of a step before rows [B, ...] begin."""
-        x = self.first_answer.expand(len(tokens), 1, -1)
+        x = self.first_answer.expand(tokens.shape[0], 1, -1)
         calls = self.config.num_passes * (self.config.num_latent + 1)
         return {"reader": self.reader.start(x), "calls": [self.network.start(x) for _ in range(calls)]}
 
