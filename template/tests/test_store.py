@@ -96,9 +96,7 @@ def test_who_sets_no_bounds_deletes_nothing() -> None:
     again.close()
 
 
-def test_a_database_that_never_answers_does_not_keep_a_service_from_ending(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_database_that_never_answers_does_not_keep_a_service_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "PATIENCE", 0.1)
     monkeypatch.setattr(stores, "MOST_WAITING", 2)
     begun, held, store = threading.Event(), threading.Event(), Store(FILE)
@@ -113,12 +111,11 @@ def test_a_database_that_never_answers_does_not_keep_a_service_from_ending(
         pass
     assert not store.label("0", 1.0, 0.5)
     store.close()
-    assert "the database does not answer" in caplog.text or "too much waits" in caplog.text
-    thread = store.thread
+    assert store.thread
+    assert store.thread.is_alive()  # it still waits for the database, and nobody waits for it
     held.set()
-    assert thread
     store.work.put(None)
-    thread.join(30)
+    store.thread.join(30)
 
 
 def test_a_failing_log_warns_once_and_recovers(caplog: pytest.LogCaptureFixture) -> None:
