@@ -176,11 +176,11 @@ def answers(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = commands.fit(load("mlp", {"train.out": f"{folder}/run"}))
         predictor = Predictor.load(run)
-    data = predictor.config.data
-    rows = data.build("val")
-    mine, others = torch.randperm(len(rows), generator=torch.Generator().manual_seed(4)).chunk(2)
-    vars(predictor)["config"] = SimpleNamespace(data=Halved(data, mine))
-    known = reference.make(predictor)
+        data = predictor.config.data
+        rows = data.build("val")
+        mine, others = torch.randperm(len(rows), generator=torch.Generator().manual_seed(4)).chunk(2)
+        vars(predictor)["config"] = SimpleNamespace(data=Halved(data, mine))
+        known = reference.make(predictor)
     table = known.table(predictor.answer_inputs(rows[others, 0].inputs, []))
     draw = np.random.default_rng(4)
     drawn = ((known, table[draw.integers(0, len(table), LIMITS.window)]) for _ in range(count))

@@ -152,7 +152,7 @@ def picture_forecast(tab: Tab, folder: Path) -> None:
 
 
 def picture_sudoku(tab: Tab, folder: Path) -> None:
-    """Ask for the solution of an example, and go back two of its steps."""
+    """Ask for the solution of an example, and go back five of its steps."""
     tab.size(*SMALL)
     tab.run("document.getElementById('example').click()")
     tab.run("document.querySelector('button.main').click()")

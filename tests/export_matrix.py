@@ -22,7 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ROOT / "template/src/{{ package_name }}/presets"
-MOST, ONE = 280, "--one"
+MOST, ONE = 1800, "--one"
 OPTIONS = {"train.steps": 2, "train.log_every": 1, "train.eval_every": 2, "train.device": "cpu"}
 LIBRARIES = {"timm": "timm", "transformers": "transformers"}  # what a preset needs besides the project
 HEAD = """| preset | inputs | program, MB | ONNX, MB | largest difference | p50 of one row, ms: model, program, ONNX |

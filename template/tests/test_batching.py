@@ -87,7 +87,9 @@ def test_each_answer_goes_to_its_own_asker_however_requests_interleave(
         await asyncio.gather(*(ask(batcher, rows, pause, leaves=leaves) for rows, (_, pause, leaves) in asking))
         assert batcher.waiting == 0
         stayed = [n for rows, (_, _, leaves) in zip(mine, requests, strict=True) if not leaves for n in rows]
-        assert sorted(n for batch in model.batches for n in batch) == stayed
+        computed = sorted(n for batch in model.batches for n in batch)  # who leaves at once may just have been taken
+        assert len(computed) == len({*computed})
+        assert [n for n in computed if n in stayed] == stayed
 
     run(everybody, model, batch_size=batch_size, queue=1000)
     assert max((len(batch) for batch in model.batches), default=0) <= batch_size

@@ -64,10 +64,12 @@ def test_a_head_that_comes_too_slowly_is_refused(begun: bytes, predictor: Predic
         assert service.metric('service_requests_total{path="other",status="408"}') == 1
 
 
-def test_the_second_request_of_a_connection_has_its_time_as_well(predictor: Predictor) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_second_request_of_a_connection_has_its_time_as_well(at_once: bool, predictor: Predictor) -> None:
     whole = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    parts = [whole + whole[:20]] if at_once else [whole, whole[:20]]
     with served(predictor, ServiceConfig(head_seconds=0.2)) as service:
-        said = service.raw(whole, whole[:20])
+        said = service.raw(*parts, pause=0.1)
         assert said.count(b"HTTP/1.1 200 OK") == 1
         assert b"HTTP/1.1 408 Request Timeout" in said
 

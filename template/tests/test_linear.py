@@ -1,6 +1,8 @@
 # copier: filter replace("my_project", package_name)
 """Linear layers by oneDNN are linear layers, and where it cannot help torch's own ones."""
 
+import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,13 @@ from my_project.models import linear as layers
 from my_project.models.linear import Linear, linear, pays
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+SUITS_MKL = layers.suits_mkl
 
 
 @pytest.fixture(autouse=True)
 def _however_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers, "LEAST", 0)
+    monkeypatch.setattr(layers, "suits_mkl", lambda: False)
 
 
 def given(*shape: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -69,4 +73,19 @@ def test_what_it_cannot_do_or_would_not_speed_up_is_left_to_torch(monkeypatch: p
     monkeypatch.setattr(layers, "LEAST", 3 * 24 * 40)
     assert pays(rows, columns)
     assert not pays(rows[:2], columns)
+    monkeypatch.setattr(layers, "suits_mkl", lambda: True)
+    assert not pays(rows, columns)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(("maker", "suits"), [("GenuineIntel", True), ("AuthenticAMD", False)])
+def test_the_maker_of_the_processor_decides(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, maker: str, suits: bool, listed: bool
+) -> None:
+    if listed:
+        (tmp_path / "cpuinfo").write_text(f"vendor_id\t: {maker}\n", "utf-8")
+    monkeypatch.setattr(layers, "Path", lambda _: tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "processor", lambda: f"Family 6 Model 1, {maker}")
+    found: Any = SUITS_MKL
+    assert found.__wrapped__() is suits
     # copier: endfilter

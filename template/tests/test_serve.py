@@ -1,6 +1,7 @@
 # copier: filter replace("my_project", package_name)
 """The command `serve`: how it begins, what it refuses, and how a signal ends it."""
 
+import gc
 import json
 import os
 import shutil
@@ -41,9 +42,11 @@ sys.exit(import_module(sys.argv.pop(1) + ".__main__").main())
 
 
 @pytest.fixture(autouse=True)
-def task(monkeypatch: pytest.MonkeyPatch) -> None:
+def task(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The sample's task, which no file of the package is for."""
     monkeypatch.setitem(sys.modules, served.HOME, served)
+    yield
+    gc.unfreeze()
 
 
 def answers(port: int) -> bool:
@@ -108,6 +111,18 @@ def test_a_signal_lets_those_inside_have_their_answer_and_nobody_else_in(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("serving sample/sample at http://127.0.0.1:")
     assert lines[-1] == "stopped"
+
+
+def test_the_collection_of_garbage_does_not_look_through_what_was_loaded(trained: Path) -> None:
+    counts = list[int]()
+
+    def act(_: str) -> None:
+        counts.append(gc.get_freeze_count())
+        stop()
+
+    with while_serving(act, trained, "--without-monitoring") as words, pytest.raises(SystemExit):
+        main(words)
+    assert counts[0] > len(sys.modules)
 
 
 def test_a_second_signal_ends_at_once(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,11 +123,14 @@ def test_a_full_queue_says_503_and_when_to_try_again(predictor: Predictor) -> No
         refused = service.ask(vector(4))
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json() == {"error": "2 rows wait already: try again"}
+        unread: dict[str, Any] = {"content": b"{", "headers": {"content-type": "application/json"}}
+        assert service.client.post("/predict", **unread).status_code == 503  # to read it would take time from others
         ready = service.client.get("/ready")
         assert (ready.status_code, ready.json()) == (503, {"ready": False, "reason": "the queue is full"})
         assert service.client.get("/health").json() == {"alive": True}
         gate.open.set()
         assert {first.result().status_code, second.result().status_code} == {200}
+        assert service.client.post("/predict", **unread).status_code == 400
         assert service.client.get("/ready").json() == {"ready": True, "reason": ""}
     assert [number for batch in gate.begun for number in batch] == [1, 2, 3]
 

@@ -1,5 +1,6 @@
 """A run as an HTTP service, until a signal ends it."""
 
+import gc
 import logging
 import os
 from argparse import ArgumentParser
@@ -60,6 +61,8 @@ def main(run: Path, *, host: str, port: int, device: str, **options: Any) -> NoR
         if is_public(listener) and not settings.api_key:
             logger.warning("whoever reaches %s can ask the model: set %s to a key, or leave out --host", url, KEY)
         server = make_server(app, settings, f"serving {app.state.service.facts['model']} at {url}; Ctrl-C stops it")
+        gc.collect()
+        gc.freeze()  # what is loaded stays: to look through it about once a second holds all requests up
         server.run(sockets=[listener])
     logger.info("stopped")
     raise SystemExit(server.heard[0] if server.heard else 1)

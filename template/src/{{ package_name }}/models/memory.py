@@ -26,7 +26,7 @@ FORGET = -5.0  # where the gates start: 0.7 % is forgotten a token
 MOMENTUM = -2.0  # a surprise lasts for little more than its token
 STEP = 0.0  # half the largest step
 NOTHING = 1e-6  # squared length of a key that counts as none
-SEGMENT = 512  # tokens that a CPU reads at once where no gradient is wanted: more of them does not fit its cache
+SEGMENT = 1024  # tokens that a CPU reads at once where no gradient is wanted: more of them does not fit its cache
 STABLE_ERROR = 1.0  # a two-layer memory follows no larger one
 
 
@@ -173,8 +173,8 @@ class NeuralMemory(nn.Module):
         for number, tap in enumerate(self.taps[1:], start=1):
             mixed.addcmul_(streams[:, number : number + length], tap)
         wide = torch.promote_types(x.dtype, torch.float32)
-        heads = F.silu(mixed).to(wide).unflatten(-1, (3, self.config.num_heads, -1))  # [B, L, 3, H, K]
-        keys, values, queries = heads.unbind(2)
+        mixed = F.silu(mixed, inplace=not torch.is_grad_enabled()).to(wide)
+        keys, values, queries = mixed.unflatten(-1, (3, self.config.num_heads, -1)).unbind(2)  # [B, L, H, K]
         forget, momentum, step = self.gates(x).to(wide).unflatten(-1, (3, -1)).unbind(2)  # [B, L, H]
         step = F.logsigmoid(step) + F.logsigmoid(-momentum) + math.log(self.config.step)
         gates = torch.stack([F.logsigmoid(-forget), F.logsigmoid(momentum), step], dim=-1)

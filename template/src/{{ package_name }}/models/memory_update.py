@@ -12,6 +12,7 @@ Letters in shapes: N chunks, M memories (rows of the batch times heads), C token
 and outputs.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-TOGETHER = 48  # memories times chunks that are read at once: fewer take more calls, more do not fit the cache
+TOGETHER = 96  # memories times chunks that are read at once: fewer take more calls, more do not fit the cache
 TINY = 1e-19  # a smaller factor changes nothing, and its products are subnormal numbers, which cost ten times as much
 FLAT = 0.1  # squared length up to which a LayerNorm hardly stretches: at 0 it would be a cliff, and gradients explode
 
@@ -118,7 +119,10 @@ def surprise(outputs: Tensor, keys: Tensor, values: Tensor, loss: Loss) -> tuple
         inverse = (centred.square().mean(-1, keepdim=True) + FLAT / outputs.shape[-1]).rsqrt()
         normal = centred * inverse
         missed = keys + loss.scale * normal - values
-    soft = (1 + missed.square().sum(-1, keepdim=True) * loss.limit**-2).rsqrt()
+    if loss.limit < math.inf:
+        soft = (1 + missed.square().sum(-1, keepdim=True) * loss.limit**-2).rsqrt()
+    else:
+        soft = torch.ones_like(missed[..., :1])
     slope = missed * (2 * soft)
     if loss.scale is None:
         return slope, soft

@@ -39,7 +39,10 @@ def rotate(vectors: Tensor, first: int) -> Tensor:
 
 
 def blocks(tokens: Tensor, size: int, step: int) -> Tensor:
-    """Return windows of tokens, `step` apart: [B, L, ...] -> [B, n, size, ...]."""
+    """Return windows of tokens, `step` apart, the last one filled with zeros: [B, L, ...] -> [B, n, size, ...]."""
+    missing = (size - tokens.shape[1]) % step
+    if missing or torch.compiler.is_compiling():  # a graph is for any length
+        tokens = F.pad(tokens, (*[0] * (2 * tokens.ndim - 3), missing))
     return tokens.unfold(1, size, step).movedim(-1, 2)
 
 
@@ -80,13 +83,10 @@ class SlidingAttention(nn.Module):
         after = {"keys": keys, "values": values, "there": keys.new_ones(keys.shape[:2], dtype=torch.bool)}
         past = {name: past[name].to(part) for name, part in after.items()}
         size = min(length, max(16, self.window // 2))
-        fill = (0, 0, 0, 0, 0, -length % size)
         turned = torch.cat([rotate(past["keys"], 0), rotate(keys, before)], dim=1)  # [B, W - 1 + L, H, K]
         sources = (turned, torch.cat([past["values"], values], dim=1))
-        given = [
-            blocks(F.pad(part, fill), before + size, size).flatten(0, 1) for part in sources
-        ]  # [B n, W - 1 + S, H, K]
-        asked = blocks(F.pad(rotate(queries, before), fill), size, size).flatten(0, 1)  # [B n, S, H, K]
+        given = [blocks(part, before + size, size).flatten(0, 1) for part in sources]  # [B n, W - 1 + S, H, K]
+        asked = blocks(rotate(queries, before), size, size).flatten(0, 1)  # [B n, S, H, K]
         still = F.pad(self.persistent_keys, (keys.shape[-1] - self.persistent_keys.shape[-1], 0))
         fixed = [
             part.to(keys).expand(asked.shape[0], -1, -1, -1) for part in (still, self.persistent_values)

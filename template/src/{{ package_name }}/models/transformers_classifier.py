@@ -104,8 +104,10 @@ class TransformersClassifier(nn.Module):
         spelled = self.pieces[known].flatten(1)  # [B, L] -> [B, L, P] -> [B, L * P]
         first, last = (end.expand(len(words), 1) for end in self.ends)
         spelled = torch.cat([first, spelled, last], dim=1)
-        order = (spelled == NOTHING).int().argsort(dim=1, stable=True)[:, : self.config.max_len]
-        pieces = spelled.gather(1, order)
+        there = spelled != NOTHING
+        behind = there.sum(dim=1, keepdim=True) + (~there).cumsum(dim=1)  # [B, S]
+        places = there.cumsum(dim=1).where(there, behind) - 1  # a sort would do, but not every format has a stable one
+        pieces = torch.empty_like(spelled).scatter(1, places, spelled)[:, : self.config.max_len]
         return pieces.clamp(min=0), pieces != NOTHING
 
 

@@ -6,8 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
+from threading import Condition, Thread
 from typing import Any
 
 from .predictor import Answers, Record, Row, Unfit
@@ -61,8 +60,9 @@ class Batcher:
         self.answer, self.batch_size, self.queue, self.tell, self.observe = answer, batch_size, queue, tell, observe
         self.jobs: dict[Job, None] = {}  # that wait, the oldest first
         self.waiting = 0  # their rows
-        self.busy = False  # whether the thread has a batch, or gets one at the end of this turn of the loop
-        self.inbox: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self.full = False  # whether rows were refused since the thread took its last batch
+        self.called = self.awake = self.closed = False  # what the thread is told, or will be in this turn of the loop
+        self.changed = Condition()
         self.thread = Thread(target=self.work, name="model", daemon=True)
 
     def start(self) -> None:
@@ -72,45 +72,58 @@ class Batcher:
 
     def close(self, seconds: float = 10.0) -> None:
         """End the thread after what it has been given."""
-        self.inbox.put(None)
+        with self.changed:
+            self.closed = True
+            self.changed.notify()
         self.thread.join(seconds)
 
     def submit(self, items: list[Item]) -> Job:
         """Queue rows; raise Full where they have no room."""
-        if self.waiting + len(items) > self.queue:
-            raise Full
-        self.jobs[job := Job(items, self.loop.create_future())] = None
-        self.waiting += len(items)
-        if not self.busy:
-            self.busy = True
-            self.loop.call_soon(self.hand_over)  # not at once: what this turn of the loop has still to read comes along
+        with self.changed:
+            self.full = self.waiting + len(items) > self.queue
+            if self.full:
+                raise Full
+            self.jobs[job := Job(items, self.loop.create_future())] = None
+            self.waiting += len(items)
+            if not (self.awake or self.called):
+                self.called = True
+                self.loop.call_soon(self.wake)  # not at once: what this turn of the loop has still to read comes along
         return job
+
+    def wake(self) -> None:
+        """Let the thread look for rows."""
+        with self.changed:
+            self.called, self.awake = False, True
+            self.changed.notify()
 
     def withdraw(self, job: Job) -> None:
         """Forget rows that nobody waits for any more; the model does not see them, unless it does already."""
-        if job in self.jobs:
-            del self.jobs[job]
-            self.waiting -= len(job.items)
+        with self.changed:
+            if job in self.jobs:
+                del self.jobs[job]
+                self.waiting -= len(job.items)
         job.future.cancel()
 
-    def hand_over(self) -> None:
-        """Give the thread the oldest jobs: as many as one batch holds, one at least."""
+    def take(self) -> list[Job]:
+        """Wait for jobs, and return the oldest: as many as one batch holds, one at least; none at the end."""
         batch, size = list[Job](), 0
-        for job in self.jobs:
-            if batch and size + len(job.items) > self.batch_size:
-                break
-            batch.append(job)
-            size += len(job.items)
-        for job in batch:
-            del self.jobs[job]
-        self.waiting -= size
-        self.busy = bool(batch)
-        if batch:
-            self.inbox.put(batch)
+        with self.changed:
+            while not (self.closed or (self.awake and self.jobs)):
+                self.awake = False
+                self.changed.wait()
+            for job in self.jobs:
+                if batch and size + len(job.items) > self.batch_size:
+                    break
+                batch.append(job)
+                size += len(job.items)
+            for job in batch:
+                del self.jobs[job]
+            self.waiting, self.full = self.waiting - size, False
+        return batch
 
     def work(self) -> None:
-        """Answer batches until the end is sent."""
-        while (batch := self.inbox.get()) is not None:
+        """Answer batches until the end."""
+        while batch := self.take():
             results, told = self.answer_jobs(batch)
             try:
                 self.loop.call_soon_threadsafe(self.deliver, batch, results)
@@ -153,7 +166,7 @@ class Batcher:
             logger.error("the monitoring failed, %s", place(error))
 
     def deliver(self, jobs: list[Job], results: Sequence[Any]) -> None:
-        """Hand results to those who still wait, and the thread its next batch."""
+        """Hand results to those who still wait."""
         for job, result in zip(jobs, results, strict=True):
             if job.future.done():
                 continue
@@ -161,7 +174,6 @@ class Batcher:
                 job.future.set_exception(result)
             else:
                 job.future.set_result(result)
-        self.hand_over()
 
 
 async def patiently(batcher: Batcher, job: Job, gone: Callable[[], Awaitable[object]], timeout: float) -> list[Record]:

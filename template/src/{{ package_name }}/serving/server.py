@@ -39,17 +39,25 @@ class Guarded(HttpToolsProtocol):
         self.disarm()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        """Give a head its time from its first byte, also where that came with the request before it."""
+        if self.timer is None:
+            self.arm()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer: the head came in time."""
+        self.disarm()
+        super().on_headers_complete()
+
     def data_received(self, data: bytes) -> None:
-        """Read on; a head is limited in its length and in its time, from its first byte."""
+        """Read on; a head is limited in its length."""
         if self.refused:
             return
         before, in_head = self.cycle, self.cycle is None or not self.cycle.more_body
-        if in_head and self.timer is None:
-            self.arm()
         super().data_received(data)
         if self.cycle is not before:
             self.head = 0
-            self.disarm()
         elif in_head:
             self.head += len(data)
             if self.head > self.settings.max_head:

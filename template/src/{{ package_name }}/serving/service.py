@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -56,6 +56,8 @@ class Service:
 
     async def predict(self, request: Request) -> Response:
         """Answer rows."""
+        if self.batcher.full or self.stopping:  # to read first what is refused then would leave no time for the others
+            self.refuse()
         rows, hashes = read_rows(await body_of(request), self.settings.max_rows)
         scope = request.scope
         scope["facts"]["rows"] = len(rows)
@@ -75,15 +77,18 @@ class Service:
         except ValueError:
             raise Refused(500, "the model's answer is not a finite number") from None
 
+    def refuse(self) -> NoReturn:
+        """Raise Refused with the reason why nothing is taken now."""
+        waiting = f"{self.batcher.waiting} rows wait already: try again"
+        raise Refused(503, "the service is stopping" if self.stopping else waiting, AGAIN) from None
+
     async def ask(self, items: list[Item], request: Request) -> list[Record] | None:
         """Return what the model answers; None where nobody waits for it any more."""
-        if self.stopping:
-            raise Refused(503, "the service is stopping", AGAIN)
         try:
             job = self.batcher.submit(items)
             return await patiently(self.batcher, job, request.receive, self.settings.timeout)
         except Full:
-            raise Refused(503, f"{self.batcher.waiting} rows wait already: try again", AGAIN) from None
+            self.refuse()
         except TimeoutError:
             raise Refused(504, f"no answer within {self.settings.timeout:g} seconds: try again", AGAIN) from None
         except ConnectionAbortedError:
