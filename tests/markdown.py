@@ -46,7 +46,7 @@ STATUSES = {
     r"models rollback": {2},  # nothing was promoted
 }
 
-FEWER = {"reasoning": ["--data.num-train", "64", "--data.num-val", "20"]}  # rows of a study: 1,250 take minutes
+FEWER = {"reasoning": ["--data.num-train", "64", "--data.num-val", "20"]}  # rows: 1,250 take minutes
 
 
 @dataclass(frozen=True)
@@ -97,27 +97,29 @@ def common(sample: Sample, one: Told) -> str:
 
 def smaller(words: list[str], family: str) -> list[str]:
     """The words of a training with a fiftieth of its steps, or 8: a resumed one has steps left. A study of few."""
-    few = ["--train.steps", "4", "--train.eval-every", "2", *FEWER.get(family, ())]
+    rows = FEWER.get(family, [])
+    few = ["--train.steps", "4", "--train.eval-every", "2", *rows]
     if words[:1] == ["sweep"] and "--trials" in words:
         at = words.index("--trials") + 1
-        return [*words[:at], str(int(words[at]) // 10), *words[at + 1 :], *few]
+        quick = ["--model.passes", "1"] if family in FEWER else []  # of eight, by networks of up to 50 M parameters
+        return [*words[:at], str(int(words[at]) // 10), *words[at + 1 :], *few, *quick]
     if words[:1] in (["crossval"], ["ablate"]) and "--list" not in words:
         return [word.replace("3", "1") if last == "--seeds" else word for last, word in pairwise(["", *words])] + few
     if words[:1] != ["train"] or {"--fast-dev-run", "--help"} & {*words}:
         return words
     if "--train.steps" not in words:
-        return [*words, "--train.steps", "8", "--train.log-every", "2"]
+        return [*words, "--train.steps", "8", "--train.log-every", "2", *rows]
     at = words.index("--train.steps") + 1
     if not words[at].isdecimal():
         return words
     number = int(words[at])
-    return [*words[:at], str(max(min(10, number), number // 50)), *words[at + 1 :]]
+    return [*words[:at], str(max(min(10, number), number // 50)), *words[at + 1 :], *rows]
 
 
 def run(sample: Sample, warm: Warm, one: Told) -> Result:
     """Run it in a project: what is Python in a fork of the warm process, other programs as they are.
 
-    `optimize` quantizes, where it would do all that it can: to compile a recursive model takes minutes.
+    `optimize` prunes, where it would do all that it can: to compile a recursive model takes minutes.
     """
     if one.python:
         (block := sample.folder / "block.py").write_text(one.text, encoding="utf-8")
@@ -127,7 +129,7 @@ def run(sample: Sample, warm: Warm, one: Told) -> Result:
     words = shlex.split(one.text.replace("--extra agents ", ""), comments=True)[2:]
     slug = sample.package.replace("_", "-")
     if words[0] == slug:
-        some = ["--mode", "quantize"] if words[1:2] == ["optimize"] and "--mode" not in words else []
+        some = ["--mode", "prune"] if words[1:2] == ["optimize"] and "--mode" not in words else []
         return warm.run(sample.folder, sample.package, *smaller(words[1:], sample.family), *some)
     if words[0] == "python":
         return warm.run(sample.folder, "run_file", *words[1:])

@@ -14,11 +14,12 @@ from tests.harness import Sample, Warm
 
 ROOT = answers.ROOT
 CORE = ("commands", "config", "house")  # tests that look at what a family brings, and are not its own
-WHOLE = ["default", "all-on"]
+WHOLE = ["default", "all-on"]  # the second without what the first has as well, in tests/test_all_on.py
 PARTS = {family: name for family, name in answers.one_of_each_family().items() if name not in WHOLE}
 MORE = ("trm_titans_mag", "experiments")  # both bring tests to a family of sequences
 PARTS |= {family: answers.having(family, *MORE) for family in answers.SEQUENCES if family in PARTS}
 PARTS["classification-image"] = answers.having("classification-image", "experiments", "own_data")
+AGENTIC = [name for name in (*WHOLE, *PARTS.values()) if answers.samples()[name].get("agents", True)]
 AGENTS = (".claude", "CLAUDE.md", "AGENTS.md", "tasks.json")
 
 
@@ -34,6 +35,15 @@ def run_whole(project: Sample, warm: Warm) -> None:
     assert re.search(r"Required test coverage of 90.* reached", result.output), result.output
 
 
+def run_own(project: Sample, others: list[Sample], warm: Warm) -> None:
+    """Run the tests of a project that no other has, and those that look at what it brings."""
+    core = {f"tests/test_{name}.py" for name in CORE}
+    files = own_tests(project).difference(*map(own_tests, others)) | core
+    words = ["-q", "-p", "no:cacheprovider", "--no-cov", *sorted(files)]
+    result = warm.run(project.folder, "pytest", *words, limit=3000)
+    assert result.status == 0, result.output
+
+
 @pytest.mark.parametrize("project", ["default"], indirect=True)
 def test_the_projects_own_tests_pass(project: Sample, warm: Warm) -> None:
     run_whole(project, warm)
@@ -41,11 +51,7 @@ def test_the_projects_own_tests_pass(project: Sample, warm: Warm) -> None:
 
 @pytest.mark.parametrize("project", PARTS.values(), ids=PARTS, indirect=True)
 def test_the_tests_of_its_family_pass(project: Sample, renders: Callable[[str], Sample], warm: Warm) -> None:
-    others = {f"tests/test_{name}.py" for name in CORE}.union(*(own_tests(renders(name)) for name in WHOLE))
-    files = own_tests(project) - others | {f"tests/test_{name}.py" for name in CORE}
-    words = ["-q", "-p", "no:cacheprovider", "--no-cov", *sorted(files)]
-    result = warm.run(project.folder, "pytest", *words, limit=900)
-    assert result.status == 0, result.output
+    run_own(project, [renders(name) for name in WHOLE], warm)
 
 
 @pytest.mark.parametrize("project", ["default"], indirect=True)
@@ -72,6 +78,13 @@ def test_every_test_of_the_template_is_run(renders: Callable[[str], Sample]) -> 
     template = ROOT / "template"
     wanted = {path.relative_to(template).as_posix() for path in template.glob("tests/**/test_*.py")}
     assert wanted <= found, f"in no project whose tests run here, add one to PARTS: {sorted(wanted - found)}"
+
+
+@pytest.mark.parametrize("sample", AGENTIC, indirect=True)
+def test_a_new_project_begins_with_the_nine_steps_of_its_default_preset(sample: Sample, warm: Warm) -> None:
+    script = str(ROOT / "tests/first_tasks.py")
+    result = warm.run(sample.folder, "run_file", script, sample.package)
+    assert (result.status, result.output) == (0, "")
 
 
 @pytest.mark.parametrize("sample", ["all-on"], indirect=True)  # of the default, tests/test_install.py asks it

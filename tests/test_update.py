@@ -38,6 +38,7 @@ from tests.updates import (
 SETS = answers.samples()
 NAMES = {name for given in answers.NAMES.values() for name in given}
 DEFAULTS = {name: row["default"] for name, row in answers.QUESTIONS.items() if "{" not in str(row["default"])}
+DEFAULTS |= {name: False for name, row in answers.QUESTIONS.items() if row["default"] == "{{ scope == 'full' }}"}
 SWITCHES = re.findall(r"'(\w+)':", ALL["switches"]["default"])
 
 

@@ -117,6 +117,9 @@ def test_our_own_workflows_run_what_a_contributor_runs(renders: Callable[[str], 
     assert "python tests/canary.py" in canary
     shown = command([sys.executable, "tests/canary.py", "--help"], ROOT)
     assert shown.status == 0, shown.output
+    weekly = yaml.safe_load(canary)["jobs"]["matrix"]["strategy"]["matrix"]["file"]
+    tests = {path.stem for path in (ROOT / "tests").glob("*_*.py") if "\ndef test_" in path.read_text(encoding="utf-8")}
+    assert weekly == sorted(name for name in tests if not name.startswith("test_"))  # too long for every push
 
 
 def project_commands(sample: Sample) -> list[str]:

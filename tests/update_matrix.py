@@ -2,7 +2,7 @@
 
     uv run pytest -n 0 tests/update_matrix.py
 
-It takes most of an hour on one core; docs/update.md has its last result.
+It takes an hour and a half on one core; docs/update.md has its last result.
 """
 
 from __future__ import annotations

@@ -251,6 +251,14 @@ def test_a_resume_drops_what_was_measured_after_its_checkpoint(small: Config) ->
     assert all("seconds" in line for line in read_journal(folder))
 
 
+def test_a_damaged_line_of_the_journal_is_named_and_nothing_is_written(small: Config) -> None:
+    path = commands.fit(small) / "metrics.jsonl"
+    path.write_bytes(damaged := b"\n".join([*path.read_bytes().splitlines()[:2], b'{"step": 5, \xff: 0.}']))
+    with pytest.raises(OSError, match=r"metrics\.jsonl has a damaged line, '\{\"step\": 5, .+: take it out"):
+        commands.fit(changed(small, train__steps=30), resume=path.parent)
+    assert path.read_bytes() == damaged
+
+
 def test_a_run_is_used_with_its_averaged_weights(small: Config) -> None:
     folder = commands.fit(small)
     state, (_, model, _) = load_checkpoint(folder / "best.pt"), commands.open_run(folder)

@@ -80,8 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = options.pop("command")
         home = import_module(OTHERS.get(command, f"{__package__}.run"))  # only now: torch takes seconds to import
         function = home.main if command in OTHERS else getattr(home, command)
-        sys.stdout.write(json.dumps(function(**options), indent=2) + "\n")
-        sys.stdout.flush()
+        print(json.dumps(function(**options), indent=2), flush=True)  # noqa: T201 (what a command is asked for)
     except tuple(STATUSES) as error:
         logging.getLogger(__package__).error("error: %s", " ".join(str(error).split()) or "interrupted")
         return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)

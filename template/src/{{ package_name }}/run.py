@@ -157,6 +157,7 @@ def evaluate(run: Path, *, split: Split = "val", final: bool = False, gate: bool
     if checksum in opened:
         raise ValueError(f"{target} has the receipt of this checkpoint: the test split was opened for it already")
     train_split, data, figures = config.data.build("train"), config.data.build(split), task(config)
+    logger.info("measuring %d rows of %s and, to compare, %d of train", len(data), split, len(train_split))
     full, before = figures.measure_fully(model, data, config.data), figures.measure(model, train_split).value
     gap = before - full.value if full.higher_is_better else full.value - before
     bars = figures.baselines(train_split, data, config.data)

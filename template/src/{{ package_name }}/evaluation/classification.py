@@ -42,9 +42,8 @@ def measure_fully(model: nn.Module, dataset: Dataset, data: DataConfig) -> Measu
     scores = {"precision": tm.multiclass_precision, "recall": tm.multiclass_recall, "f1": tm.multiclass_f1_score}
     columns = {name: score(logits, targets, len(labels), average="none").tolist() for name, score in scores.items()}
     rows = zip(labels, *columns.values(), counts, strict=True)
-    right = answers == targets
-    table = torch.stack([confidence, right], dim=1)  # [N, 2]; by bins: Guo et al. (2017, equations 2 and 3)
-    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
+    table = torch.stack([confidence, right := answers == targets], dim=1)  # [N, 2]
+    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)  # Guo et al. (2017, equations 2 and 3)
     means = [(*part.mean(0).tolist(), len(part)) for part in (table[bins == number] for number in bins.unique())]
     wrong = (~right).nonzero().flatten()
     surest = wrong[confidence[wrong].argsort(descending=True)][:NUM_WORST].tolist()

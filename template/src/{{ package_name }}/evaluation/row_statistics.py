@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded where they are used: that takes a second
 from torch import Tensor
 
 from .statistics import LEVEL, Difference, Interval, by_t, more_seeds, satterthwaite
@@ -87,7 +87,7 @@ def over_rows(scores: Scores) -> Interval:
     """
     value = scores.value
     if scores.counted:
-        rows = stats.binomtest(int(scores.totals.sum()), len(scores.totals))
+        rows = scipy.stats.binomtest(int(scores.totals.sum()), len(scores.totals))
         ends = rows.proportion_ci(LEVEL, method="wilson")
         return Interval(value=value, low=float(ends.low), high=float(ends.high))
     if said := by_few(scores.contributions, value):
@@ -112,7 +112,7 @@ def between_rows(first: Scores, second: Scores) -> Difference:
         return said
     low, high = drawn_ends([first, second], lambda figures: figures[1] - figures[0])
     pooled = np.add.reduceat(change, pool(len(change)))
-    signs = stats.permutation_test((pooled,), np.mean, permutation_type="samples", **draws())
+    signs = scipy.stats.permutation_test((pooled,), np.mean, permutation_type="samples", **draws())
     return Difference(value=value, low=low, high=high, p=float(signs.pvalue))
 
 
@@ -121,8 +121,8 @@ def between_shares(value: float, change: Array) -> Difference:
     gained, lost, rows = int((change > 0).sum()), int((change < 0).sum()), len(change) + 2
     middle = (gained - lost) / rows  # with half a row more in each of the four cells
     error = ((gained + lost + 1) / rows - middle**2) ** 0.5 / rows**0.5
-    low, high = stats.norm.interval(LEVEL, middle, error)
-    p = float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    low, high = scipy.stats.norm.interval(LEVEL, middle, error)
+    p = float(scipy.stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     return Difference(value=value, low=float(low), high=float(high), p=p)
 
 
@@ -143,14 +143,14 @@ def drawn_ends(sides: list[Scores], contrast: Callable[[list[Array]], Array]) ->
         del axis  # the last
         return contrast([figure(t[index].sum(-2), c[index].sum(-2), root=root) for t, c, root in tables])
 
-    found = stats.bootstrap((np.arange(len(places)),), drawn, confidence_level=level(len(places)), **draws())
+    found = scipy.stats.bootstrap((np.arange(len(places)),), drawn, confidence_level=level(len(places)), **draws())
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def level(count: int) -> float:
     """Return which level a bootstrap of so many pieces needs to keep LEVEL (Hesterberg 2015, expanded percentiles)."""
-    reach = stats.t.isf((1 - LEVEL) / 2, count - 1) * (count / (count - 1)) ** 0.5
-    return 1 - 2 * float(stats.norm.sf(reach))
+    reach = scipy.stats.t.isf((1 - LEVEL) / 2, count - 1) * (count / (count - 1)) ** 0.5
+    return 1 - 2 * float(scipy.stats.norm.sf(reach))
 
 
 def draws() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded where they are used: that takes a second
 
 LEVEL, POWER, MOST_SEEDS = 0.95, 0.8, 1000  # of intervals; chance to show a difference that is there; seeds a side
 ROUNDED = 1e-12  # of a figure: an error below that is what rounding leaves of none
@@ -42,9 +42,9 @@ def by_t(value: float, error: float, degrees: float) -> Difference:
     """
     if not error > ROUNDED * abs(value) or not math.isfinite(value):
         return Difference(value=value)
-    low, high = stats.t.interval(LEVEL, degrees, value, error)
+    low, high = scipy.stats.t.interval(LEVEL, degrees, value, error)
     return Difference(
-        value=value, low=float(low), high=float(high), p=2 * float(stats.t.sf(abs(value) / error, degrees))
+        value=value, low=float(low), high=float(high), p=2 * float(scipy.stats.t.sf(abs(value) / error, degrees))
     )
 
 
@@ -113,7 +113,7 @@ def more_seeds(spread: float, seeds: int, size: float, *, floor: float = 0.0, su
         return 0
     doubt = varying**2 / (2 * (counts - 1)) + floor**2 / sure
     degrees = np.maximum((varying + floor) ** 2 / np.maximum(doubt, 1e-300), 1)
-    bar = stats.t.isf((1 - LEVEL) / 2, degrees)
+    bar = scipy.stats.t.isf((1 - LEVEL) / 2, degrees)
     away = np.minimum(abs(size) / np.sqrt(varying + floor), SURE)
-    enough = counts[stats.nct.sf(bar, degrees, away) >= POWER]
+    enough = counts[scipy.stats.nct.sf(bar, degrees, away) >= POWER]
     return max(0, int(enough[0]) - seeds) if len(enough) else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded where they are used: that takes a second
 
 from .dependence import Array
 from .monitoring import Limits
@@ -69,7 +69,7 @@ def measure(errors: Array, primary: str) -> Record:
     """Return the figure of errors [n] with its 95 % interval: accuracy, or of numbers rmse or mae."""
     about = {"rows": len(errors), "level": LEVEL}
     if np.isin(errors, (0.0, 1.0)).all():
-        right = stats.binomtest(int((1 - errors).sum()), len(errors))
+        right = scipy.stats.binomtest(int((1 - errors).sum()), len(errors))
         ends = right.proportion_ci(LEVEL, method="wilson")
         figure = {"value": float(right.statistic), "low": float(ends.low), "high": float(ends.high)}
         return {"primary": "accuracy", **figure, **about}
@@ -77,7 +77,7 @@ def measure(errors: Array, primary: str) -> Record:
     sizes = errors**2 if name == "rmse" else errors
     low = high = sizes.mean()
     if sizes.std() > 0:
-        drawn = stats.bootstrap((sizes,), np.mean, n_resamples=DRAWS, batch=100, rng=np.random.default_rng(0))
+        drawn = scipy.stats.bootstrap((sizes,), np.mean, n_resamples=DRAWS, batch=100, rng=np.random.default_rng(0))
         low, high = drawn.confidence_interval
     figures = [float(each**0.5 if name == "rmse" else each) for each in (sizes.mean(), low, high)]
     return {"primary": name, **dict(zip(("value", "low", "high"), figures, strict=True)), **about}

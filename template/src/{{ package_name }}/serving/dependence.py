@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded where they are used: that takes a second
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 BLOCK, LARGEST = 50, 0.99  # rows in which neighbours are compared; the most that these can have in common
@@ -43,7 +43,7 @@ def memory(rows: Array) -> Array:
     and stays is not memory, and must not hide itself.
     """
     size, parts = len(rows), max(1, len(rows) // BLOCK)
-    ranks = stats.rankdata(np.where(np.isnan(rows), -np.inf, rows), axis=0)
+    ranks = scipy.stats.rankdata(np.where(np.isnan(rows), -np.inf, rows), axis=0)
     centred = [block - block.mean(0) for block in np.array_split(ranks, parts)]
     whole = sum((block**2).sum(0) for block in centred)
     near = sum((block[1:] * block[:-1]).sum(0) for block in centred)

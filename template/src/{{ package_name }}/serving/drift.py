@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are loaded where they are used: that takes a second
 
 from .dependence import Array, copies
 
@@ -109,7 +109,7 @@ def spread(column: Column, window: Array, rows: float, counts: Array) -> float:
     if not gone.any():
         return p
     table = np.array([[gone[0], whole - gone[0]], [gone[1], max(0, round(rows) - gone[1])]])
-    return 2 * min(p, float(stats.fisher_exact(table).pvalue))  # Bonferroni over both
+    return 2 * min(p, float(scipy.stats.fisher_exact(table).pvalue))  # Bonferroni over both
 
 
 def kolmogorov_smirnov(reference: Array, window: Array, rows: float) -> float:
@@ -123,7 +123,7 @@ def kolmogorov_smirnov(reference: Array, window: Array, rows: float) -> float:
     both = np.concatenate([reference, ordered])
     below = [np.searchsorted(side, both, side="right") / len(side) for side in (reference, ordered)]
     distance = float(np.abs(below[0] - below[1]).max())
-    return float(stats.kstwobign.sf(distance * (len(reference) * rows / (len(reference) + rows)) ** 0.5))
+    return float(scipy.stats.kstwobign.sf(distance * (len(reference) * rows / (len(reference) + rows)) ** 0.5))
 
 
 def chi_square(reference: Array, window: Array) -> float:
@@ -137,11 +137,11 @@ def chi_square(reference: Array, window: Array) -> float:
         return 1.0
     rare = reference / sizes[0] < LEAST_EXPECTED / min(sizes)
     table = np.array([side[~rare] for side in (reference, window)])
-    p = float(stats.chi2_contingency(table).pvalue) if table.shape[1] > 1 and table.sum(1).min() > 0 else 1.0
+    p = float(scipy.stats.chi2_contingency(table).pvalue) if table.shape[1] > 1 and table.sum(1).min() > 0 else 1.0
     few = np.array([side[rare].sum() for side in (reference, window)])
     if not few.any():
         return p
-    return 2 * min(p, float(stats.fisher_exact(np.round([few, sizes - few]).astype(int)).pvalue))  # Bonferroni
+    return 2 * min(p, float(scipy.stats.fisher_exact(np.round([few, sizes - few]).astype(int)).pvalue))  # Bonferroni
 
 
 def psi(reference: Array, window: Array, rows: float) -> float:
@@ -168,7 +168,7 @@ def hotelling(reference: Array, window: Array, rows: float, limit: float) -> Fin
     ratio = distance * size * rows / (size + rows) * freedom / (max(1, size - 1) * num_axes)
     effect = max(0.0, distance - num_axes * (1 / size + 1 / rows))
     about = f"the middle is {distance**0.5:.2g} standard deviations from the reference's"
-    p = float(stats.f.sf(ratio, num_axes, freedom))
+    p = float(scipy.stats.f.sf(ratio, num_axes, freedom))
     return Finding(name="embedding, middle", p=p, effect=effect, limit=limit, about=about)
 
 
@@ -181,10 +181,11 @@ def worse(reference: Array, errors: Array, limit: float) -> Finding:
     """
     if np.isin(reference, (0.0, 1.0)).all() and np.isin(errors, (0.0, 1.0)).all():
         table = np.array([[side.sum(), (1 - side).sum()] for side in (errors, reference)]).astype(int)
-        p, effect = float(stats.fisher_exact(table, alternative="greater").pvalue), errors.mean() - reference.mean()
+        p = float(scipy.stats.fisher_exact(table, alternative="greater").pvalue)
+        effect = errors.mean() - reference.mean()
         about = f"{100 * errors.mean():.3g} % of {len(errors)} are wrong, {100 * reference.mean():.3g} % were"
     else:
-        test = stats.mannwhitneyu(errors, reference, alternative="greater")
+        test = scipy.stats.mannwhitneyu(errors, reference, alternative="greater")
         p, effect = float(test.pvalue), float(test.statistic) / (len(errors) * len(reference)) - 0.5
         about = f"the median error of {len(errors)} is {np.median(errors):.4g}, it was {np.median(reference):.4g}"
     return Finding(name="errors", p=p, effect=max(0.0, float(effect)), limit=limit, about=about)
@@ -197,7 +198,7 @@ def repeated(rows: Array, common: float, size: int, limit: float) -> Finding:
     """
     counts = copies(rows)
     most, expected = float(counts.max()), (common * size + 1) / (size + 1)
-    p = min(1.0, len(counts) * float(stats.binom.sf(most - 1, len(rows), expected)))
+    p = min(1.0, len(counts) * float(scipy.stats.binom.sf(most - 1, len(rows), expected)))
     share = most / len(rows)
     about = f"one row makes up {100 * share:.3g} % of the window, the most frequent one was {100 * common:.3g} %"
     return Finding(name="repeated rows", p=p, effect=max(0.0, share - common), limit=limit, about=about)

@@ -120,6 +120,7 @@ def fold(opened: Opened, folder: Path, _: float) -> Made:
 
 def compiled(opened: Opened, _: Path, __: float) -> Made:
     """Let torch.compile make one function of the model. It leaves no file: each process compiles anew."""
+    logger.info("compiling: seconds for most models, minutes where one goes through its layers again and again")
     started = time.perf_counter()
     with torch.inference_mode(), quiet():
         form: Any = torch.compile(opened.program, dynamic=True)

@@ -30,9 +30,8 @@ def choose_device(name: str, *, deterministic: bool = False) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True)
     with suppress(OSError, AttributeError):  # glibc keeps what is freed for the next step; elsewhere nothing happens
-        glibc = ctypes.CDLL("libc.so.6")
-        glibc.mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, its largest value
-        glibc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        for option, value in ((-3, 2**25), (-1, 2**31 - 1)):  # M_MMAP_THRESHOLD, its largest value; M_TRIM_THRESHOLD
+            ctypes.CDLL("libc.so.6").mallopt(option, value)
     return torch.device(name)
 
 

@@ -112,9 +112,12 @@ class Journal:
 
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
-    """Return a run's measurements; a line that was cut off is left out."""
-    lines = path.read_text("utf-8").splitlines() if (path := folder / "metrics.jsonl").exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    """Return a run's measurements; a line that was cut off is left out; raises OSError where one is damaged."""
+    lines = path.read_text("utf-8", "replace").splitlines() if (path := folder / "metrics.jsonl").exists() else []
+    try:
+        return [json.loads(line) for line in lines if line.endswith("}")]
+    except json.JSONDecodeError as error:
+        raise OSError(f"{path} has a damaged line, {error.doc[:60]!r}: take it out, or bring the file back") from None
 
 
 def migrate_1(state: dict[str, Any]) -> dict[str, Any]:
@@ -146,8 +149,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], *, best: bool = False) ->
     finally:
         temporary.unlink(missing_ok=True)
     if os.name == "posix":  # make the move last as well
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
+        os.fsync(folder := os.open(path.parent, os.O_RDONLY))
         os.close(folder)
 
 

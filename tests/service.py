@@ -1,4 +1,4 @@
-"""From a run to a service and back, for every family: export, promote, serve, ask, shift, alert, roll back."""
+"""A service of a rendered project, and rows to ask it: as they are, and shifted."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests import answers
 from tests.harness import Result, Sample, Warm
 
 Row = dict[str, Any]
-WORDS = "intended_use: To be tried by a test.\nlimitations: It was trained for a moment.\n"
-STEPS = {"generation": 300, "reasoning": 450}  # enough to beat the baselines; the others train as they are
 AT_ONCE, WINDOW = 20, 200  # rows of a request; rows that are compared
-DRIFTING = {"forecasting", "generation"}  # their validation rows come later than those of the training
 
 
 def with_text(change: Callable[[str], str], key: str) -> Callable[[Row], Row]:
@@ -118,34 +112,3 @@ def rows_of(project: Sample, warm: Warm, run: str) -> list[Row]:
     done(warm.run(project.folder, "run_file", str(answers.ROOT / "tests/served_rows.py"), run, "rows.jsonl"))
     lines = (project.folder / "rows.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines[:WINDOW]]
-
-
-@pytest.mark.parametrize(
-    "project", [answers.having(family, "serving") for family in answers.FAMILIES], ids=answers.FAMILIES, indirect=True
-)
-def test_a_run_is_served_watched_and_taken_back(project: Sample, warm: Warm) -> None:
-    run = "runs/mine"
-    few = ["--train.steps", str(STEPS[project.family])] if project.family in STEPS else []
-    done(warm.run(project.folder, project.package, "train", "--train.out", run, *few))
-    done(warm.run(project.folder, project.package, "export", run))
-    words = [project.package, "models", "promote", run, "--name", "mine"]
-    assert "intended_use" in done(warm.run(project.folder, *words), 1)  # nobody has said what it is for
-    (project.folder / "configs/card.yaml").write_text(WORDS, encoding="utf-8")
-    for _ in range(2):
-        done(warm.run(project.folder, *words))
-    rows = rows_of(project, warm, run)
-    with served(project, "models/mine") as url:
-        assert get(f"{url}/version")["model"] == "mine/2"
-        assert all(answer["answer"] is not None for answer in send(url, rows))
-        watch = [project.package, "monitor", "models/mine/2", "--window", str(WINDOW)]
-        assert project.family in DRIFTING or done(warm.run(project.folder, *watch))
-        shifted = [SHIFTS[project.family](row) or rows[0] for row in rows]
-        send(url, shifted)
-        assert "drift: " in done(warm.run(project.folder, *watch), 1)
-    done(warm.run(project.folder, project.package, "models", "rollback", "mine"))
-    with served(project, "models/mine") as url:
-        assert get(f"{url}/version")["model"] == "mine/1"
-        assert len(send(url, rows[:2])) == 2
-    listed = json.loads(done(warm.run(project.folder, project.package, "models", "list")).partition("[")[2].join("[ "))
-    assert [one["state"] for one in listed] == ["current", "rolled back"]
-    assert Path(project.folder / "models/mine/2/monitor").is_dir() or (project.folder / "models/mine").is_dir()
