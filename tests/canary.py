@@ -47,7 +47,7 @@ def steps(template: Path, project: Path, data: list[str], versions: str) -> dict
         "ruff check": ["uv", "run", "ruff", "check"],
         "ruff format": ["uv", "run", "ruff", "format", "--check"],
         **types,
-        "pytest": ["uv", "run", "pytest", "-q"],
+        "pytest": ["uv", "run", "pytest", "-q", "-rfE"],  # what failed stands at the end, which is shown
         "train": ["uv", "run", "my-project", "train"],
     }
 
