@@ -649,24 +649,25 @@ def test_a_terminal_that_is_gone_does_not_end_the_run(unbroken: Path) -> None:
     assert_same_run(unbroken, RUN)
 
 
+TOLD: list[tuple[int, int]] = []
+
+
 class Glibc:
     """Stands in for the C library and keeps what it was told."""
 
-    told: list[tuple[int, int]]
-
     def __init__(self, name: str) -> None:
         assert name == "libc.so.6"
-        Glibc.told = []
 
     def mallopt(self, option: int, value: int) -> int:
-        self.told.append((option, value))
+        TOLD.append((option, value))
         return 1
 
 
 def test_glibc_is_told_to_keep_memory_and_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    TOLD.clear()
     monkeypatch.setattr(ctypes, "CDLL", Glibc)
     choose_device("cpu")
-    assert Glibc.told == [(-3, 32 * 2**20), (-1, 2**31 - 1)]
+    assert TOLD == [(-3, 32 * 2**20), (-1, 2**31 - 1)]
 
     def elsewhere(name: str) -> None:
         raise OSError(name)
