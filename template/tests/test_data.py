@@ -5,6 +5,7 @@ import hashlib
 import json
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,9 +36,9 @@ SCHEMA = {
 }
 
 
-def write(folder: Path, name: str, **arrays: np.ndarray) -> None:
+def write(folder: Path, name: str, **arrays: Any) -> None:
     """Write a data file, and let the manifest's checksum follow, as somebody who means well would."""
-    np.savez_compressed(folder / name, allow_pickle=False, **arrays)
+    np.savez_compressed(folder / name, **arrays)
     manifest = read_manifest(folder)
     manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -33,8 +33,9 @@ def write(folder: Path, rows: Rows) -> SeriesConfig:
     folder.mkdir(exist_ok=True)
     files = dict[str, str]()
     for name, splits in (("steps.npz", ("train", "val")), ("steps_test.npz", ("test",))):
-        pairs = {f"{split}_{part}": rows[split][n] for split in splits for n, part in enumerate(("inputs", "targets"))}
-        np.savez(folder / name, allow_pickle=False, **pairs)
+        parts = ("inputs", "targets")
+        pairs: Any = {f"{split}_{part}": rows[split][n] for split in splits for n, part in enumerate(parts)}
+        np.savez(folder / name, **pairs)
         files[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     limits = {"shape": [], "minimum": 0, "maximum": 1000}
     arrays = {"inputs": {**limits, "dtype": "int64"}, "targets": {**limits, "dtype": "float32"}}

@@ -179,8 +179,8 @@ def save(reference: Reference, folder: Path) -> Path:
     buffer, path = io.BytesIO(), folder / "reference.json"
     sides = {"inputs": reference.inputs, "outputs": reference.outputs}
     tables = {name: np.column_stack([c.values for c in columns]) for name, columns in sides.items()}
-    arrays = {name: getattr(reference, name) for name in ("points", "centre", "axes", "errors")}
-    np.savez_compressed(buffer, allow_pickle=False, **tables, **arrays)
+    arrays: Any = tables | {name: getattr(reference, name) for name in ("points", "centre", "axes", "errors")}
+    np.savez_compressed(buffer, **arrays)
     temporary = folder / "reference.npz.tmp"
     temporary.write_bytes(buffer.getvalue())
     temporary.replace(folder / "reference.npz")
