@@ -1,4 +1,4 @@
-"""Compares the tasks of the project in the current folder with the first steps of its own process.
+"""Compares the tasks of the project in the current folder with the first steps of its own process, and with their view.
 
     python -m run_file tests/first_tasks.py PACKAGE
 
@@ -20,7 +20,8 @@ def main(package: str) -> int:
     given = [task.model_copy(update={"shown": ""}) for task in found.tasks]
     pairs = [*zip(given, expected.tasks, strict=False)] if len(given) == len(expected.tasks) else [(given, expected)]
     pairs += [(found.phases, expected.phases), (found.definition_of_done, expected.definition_of_done)]
-    differing = [f"got {one}, want {other}\n" for one, other in pairs if one != other]
+    differing = [f"{line}\n" for line in tasks.check(Path.cwd())]
+    differing += [f"got {one}, want {other}\n" for one, other in pairs if one != other]
     sys.stdout.write("".join(differing))
     return int(bool(differing))
 

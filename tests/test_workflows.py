@@ -186,7 +186,7 @@ esac
 """
 
 
-@pytest.mark.parametrize("failing", ["", "run pytest -q", "sync --locked"])
+@pytest.mark.parametrize("failing", ["", "run pytest -q -rfE", "sync --locked"])
 def test_the_canary_takes_each_step_and_fails_where_one_does(tmp_path: Path, failing: str) -> None:
     for name in ("uv", "uvx"):
         (tmp_path / name).write_text(FAKE, encoding="utf-8")

@@ -135,6 +135,21 @@ def test_a_full_queue_says_503_and_when_to_try_again(predictor: Predictor) -> No
     assert [number for batch in gate.begun for number in batch] == [1, 2, 3]
 
 
+def test_when_all_who_wait_have_left_a_full_queue_takes_rows_again(predictor: Predictor) -> None:
+    gate = Gate(predictor)
+    limits = ServiceConfig(queue=1, max_rows=1, timeout=1)
+    with served(predictor, limits) as service, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(service.ask, vector(1))
+        until(lambda: gate.begun)
+        second = pool.submit(service.ask, vector(2))
+        until(lambda: service.service.batcher.waiting)
+        assert service.ask(vector(3)).status_code == 503
+        assert {first.result().status_code, second.result().status_code} == {504}
+        gate.open.set()
+        assert service.ask(vector(4)).status_code == 200
+    assert gate.begun == [[1], [4]]
+
+
 def test_who_waits_too_long_gets_504_and_his_rows_are_not_computed(predictor: Predictor) -> None:
     gate = Gate(predictor)
     with served(predictor, ServiceConfig(timeout=0.3)) as service, ThreadPoolExecutor(1) as pool:

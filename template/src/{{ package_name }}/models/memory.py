@@ -26,7 +26,7 @@ FORGET = -5.0  # where the gates start: 0.7 % is forgotten a token
 MOMENTUM = -2.0  # a surprise lasts for little more than its token
 STEP = 0.0  # half the largest step
 NOTHING = 1e-6  # squared length of a key that counts as none
-SEGMENT = 1024  # tokens that a CPU reads at once where no gradient is wanted: more of them does not fit its cache
+SEGMENT = 1024  # tokens that a CPU reads at once where no gradient is wanted: more are no faster
 STABLE_ERROR = 1.0  # a two-layer memory follows no larger one
 
 

@@ -60,7 +60,7 @@ class Batcher:
         self.answer, self.batch_size, self.queue, self.tell, self.observe = answer, batch_size, queue, tell, observe
         self.jobs: dict[Job, None] = {}  # that wait, the oldest first
         self.waiting = 0  # their rows
-        self.full = False  # whether rows were refused since the thread took its last batch
+        self.full = False  # whether rows were refused since there last was more room
         self.called = self.awake = self.closed = False  # what the thread is told, or will be in this turn of the loop
         self.changed = Condition()
         self.thread = Thread(target=self.work, name="model", daemon=True)
@@ -101,7 +101,7 @@ class Batcher:
         with self.changed:
             if job in self.jobs:
                 del self.jobs[job]
-                self.waiting -= len(job.items)
+                self.waiting, self.full = self.waiting - len(job.items), False
         job.future.cancel()
 
     def take(self) -> list[Job]:
