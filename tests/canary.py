@@ -73,6 +73,10 @@ def try_out(name: str, versions: str, torch_index: str, folder: Path) -> list[st
             say((done.stdout + done.stderr)[-SHOWN:])
         elif step == "versions":
             say(", ".join(direct(project, done.stdout)))
+        elif step == "pytest":
+            say(done.stdout.strip().rpartition("\n")[2])
+        elif step == "train":
+            say(" ".join(done.stdout.split()))
         if done.returncode and step in {"render", "lock", "install"}:
             break
     return failed

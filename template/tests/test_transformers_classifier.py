@@ -34,8 +34,8 @@ def config(**options: Any) -> Config:
 @pytest.fixture
 def folder(workspace: Path) -> str:
     """A folder with a tiny DistilBERT and its tokenizer, as `save_pretrained` leaves them."""
-    (workspace / "vocab.txt").write_text("\n".join(PIECES), encoding="utf-8")
-    transformers.BertTokenizerFast(vocab=str(workspace / "vocab.txt")).save_pretrained(workspace / "tiny")
+    pieces = {piece: index for index, piece in enumerate(PIECES)}
+    transformers.BertTokenizerFast(vocab=pieces).save_pretrained(workspace / "tiny")
     torch.manual_seed(7)
     transformers.DistilBertModel(transformers.DistilBertConfig(**TINY)).save_pretrained(workspace / "tiny")
     return str(workspace / "tiny")

@@ -41,7 +41,7 @@ class Trainer(distributed.Trainer):
         for module in (*(block for blocks in lists for block in blocks), model):
             fully_shard(module, mesh=mesh, reshard_after_forward=True)
         self.publishing = Lock()
-        self.writers = dist.new_group(backend="gloo")  # on the group of the training both would wait for ever
+        self.writers: Any = dist.new_group(backend="gloo")  # on the group of the training both would wait for ever
         return model
 
     def wrap(self) -> nn.Module:
