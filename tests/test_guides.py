@@ -79,6 +79,7 @@ def test_the_table_of_compatibility_says_what_pyproject_says() -> None:
     settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     floors |= {"Python": project["requires-python"][2:], "Copier": settings["_min_copier_version"]}
     assert dict(ROW.findall(guide("compatibility"))) == floors
+    assert f"PyTorch only, {floors['torch']} or newer;" in (ROOT / "template/CLAUDE.md").read_text(encoding="utf-8")
 
 
 def test_every_question_has_its_row_on_the_page_of_options_and_in_the_readme() -> None:

@@ -109,7 +109,7 @@ def test_files_come_and_go_with_the_answers(sample: Sample) -> None:
         assert (sample.folder / name).exists() == recorded["docker"]
     for name in ("docs/conf.py", "docs/index.md", "docs/quick-start.md", "tests/test_site.py"):
         assert (sample.folder / name).exists() == recorded["docs"]
-    for name in ("docs/architecture.md", "docs/designs", "docs/handoffs"):
+    for name in ("docs/architecture.md", "docs/decisions.md", "docs/migrations", "docs/designs", "docs/handoffs"):
         assert (sample.folder / name).exists() == recorded["agents"]
     assert (sample.folder / "docs").exists() == (recorded["docs"] or recorded["agents"])
 

@@ -665,6 +665,7 @@ class Glibc:
 
 def test_glibc_is_told_to_keep_memory_and_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     TOLD.clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # it may ask a library as well
     monkeypatch.setattr(ctypes, "CDLL", Glibc)
     choose_device("cpu")
     assert TOLD == [(-3, 32 * 2**20), (-1, 2**31 - 1)]

@@ -3,6 +3,7 @@
 
 import json
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,23 @@ def test_what_training_takes_is_measured_before_anything_is_answered(
         return {"p50": 1.0, "p95": 1.0}
 
     monkeypatch.setattr(profile, "latency", hungry)
-    monkeypatch.setattr(profile, "peak_memory", lambda _: max(used))
+    monkeypatch.setattr(budgets, "peak_memory", lambda _: max(used))
     found = figures(capsys, "profile", NAME, *SHORT)
     assert (found["training_memory_gb"], found["memory_gb"]) == (1.0, 3.0)
+
+
+def test_a_block_on_a_gpu_counts_its_own_memory_and_gives_back_what_it_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: told.append(f"reset {device}"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 10**9 * len(told))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: told.append("emptied"))
+    with suppress(MemoryError), budgets.gpu_memory(torch.device("cuda:1")) as taken:
+        assert taken() == 1.0
+        raise MemoryError
+    assert told == ["reset cuda:1", "emptied"]
+    with budgets.gpu_memory(torch.device("cpu")) as taken:
+        assert 0.05 < taken() < 100
+    assert len(told) == 2
 
 
 def test_a_trace_can_be_opened_and_names_the_longest_operations(capsys: pytest.CaptureFixture[str]) -> None:

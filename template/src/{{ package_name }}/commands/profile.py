@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .. import run
 from ..config import DEFAULT_PRESET, load, to_dict
 from ..data.loader import Dataset, train_batches
-from ..evaluation.budgets import FILE, WARM_UP, answer, latency, over, peak_memory, read_budgets, size_mb
+from ..evaluation.budgets import FILE, WARM_UP, answer, gpu_memory, latency, over, read_budgets, size_mb
 from ..training.storage import seed_everything
 from ..training.trainer import Trainer
 from ..types import Batch, map_carry
@@ -56,17 +56,17 @@ def main(
     model = run.build(config, data)
     trainer = run.engine(config.train.engine)(config.train, model, config.optim, unmeasured, to_dict(config))
     watch = Watch(trainer, steps)
-    operations = fit(watch, train_batches(data, config.data, seed=config.train.seed), trace)
-    memory = peak_memory(trainer.device)  # before anything is answered: what training took
+    with gpu_memory(trainer.device) as taken:  # by training alone, then by an answer as well
+        operations, memory = fit(watch, train_batches(data, config.data, seed=config.train.seed), trace), taken()
+        answers = answering(model, config.data.build("val"), trainer.device) | {"memory_gb": taken()}
     figures = {
         "steps": steps,
         "device": trainer.device.type,
         "gpu": "measured" if trainer.device.type == "cuda" else "skipped: this ran on the CPU",
         "batch": map_carry(data[torch.arange(min(len(data), config.data.batch_size)), 0].inputs, shape_of),
         "step_ms": watch.measured,
-        **answering(model, config.data.build("val"), trainer.device),
         "training_memory_gb": memory,
-        "memory_gb": peak_memory(trainer.device),
+        **answers,
         "parameters": parameter_table(model),
         "size_mb": size_mb(model),
         "operations": operations,

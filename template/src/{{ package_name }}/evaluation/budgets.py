@@ -4,7 +4,8 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import quantiles
@@ -73,9 +74,11 @@ def failures(model: nn.Module, data: Dataset) -> list[str]:
     """Return a line for each budget of the package that a model breaks as it answers a row on its own device."""
     device = next(model.parameters()).device
     row = data[torch.zeros(1, dtype=torch.long), 0].to(device)
+    with gpu_memory(device) as taken:
+        seconds, memory = latency(model, partial(answer, model, row)), taken()
     spent = {
-        "latency_ms": latency(model, partial(answer, model, row))["p95"],
-        "memory_gb": peak_memory(device),
+        "latency_ms": seconds["p95"],
+        "memory_gb": memory,
         "parameters": float(sum(p.numel() for p in model.parameters() if p.requires_grad)),
         "size_mb": size_mb(model),
     }
@@ -102,10 +105,25 @@ def latency(model: nn.Module, work: Callable[[], None], parts: int = 1) -> dict[
     return {"p50": cuts[9], "p95": cuts[18]}
 
 
+@contextmanager
+def gpu_memory(device: torch.device) -> Iterator[Callable[[], float]]:
+    """Count anew what a block takes on a GPU, and give back at its end what is no longer in use.
+
+    Yields a function that returns the most memory [GB] so far; of a CPU it is what the process has ever taken.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        yield partial(peak_memory, device)
+    finally:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
 def peak_memory(device: torch.device) -> float:
     """Return the most memory [GB] that was in use: of the GPU, of the process on a CPU; NaN where nobody knows."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e9
+        return torch.cuda.max_memory_allocated(device) / 1e9
     try:
         import resource  # noqa: PLC0415 (Windows has none)
     except ImportError:
