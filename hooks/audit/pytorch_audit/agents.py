@@ -147,15 +147,14 @@ def wrong(repository: Repository, words: list[str], text: str) -> str:
 
 def scripts(repository: Repository) -> list[str]:
     """Return the commands that the project itself installs."""
-    project = repository.pyproject.get("project", {})
-    return [*project.get("scripts", {}), *project.get("entry-points", {}).get("console_scripts", {})]
+    return [*repository.table("project", "scripts"), *repository.table("project", "entry-points", "console_scripts")]
 
 
 def stranger(repository: Repository, name: str) -> str:
     """Return a command that neither the project nor a declared package of that name installs."""
-    project = repository.pyproject.get("project", {})
+    project = repository.table("project")
     groups = repository.pyproject.get("dependency-groups", {})
-    declared = f"{project.get('dependencies', [])}{project.get('optional-dependencies', {})}{groups}"
+    declared = f"{repository.dependencies}{project.get('optional-dependencies', {})}{groups}"
     known = name in TOOLS or name in scripts(repository) or f"'{name}" in declared
     return "" if known or not project or not re.fullmatch(r"[a-z][\w-]*", name) else name
 

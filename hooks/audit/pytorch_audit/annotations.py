@@ -37,9 +37,8 @@ def annotated(node: Function) -> bool:
 def types_checked(repository: Repository) -> Verdict:
     """Judge the settings of mypy, pyright or basedpyright."""
     strict, mild = list[Place](), list[Place]()
-    tools = repository.pyproject.get("tool", {})
-    for name, table in tools.items():
-        if name in {"mypy", "pyright", "basedpyright"}:
+    for name, table in repository.table("tool").items():
+        if name in {"mypy", "pyright", "basedpyright"} and isinstance(table, dict):
             (strict if is_strict(table) else mild).append(Place("pyproject.toml", line_of(repository, f"[tool.{name}")))
     for name in ("mypy.ini", ".mypy.ini", "setup.cfg"):
         if name in repository.files and (section := ini(repository.text(name))):

@@ -18,8 +18,7 @@ FRAMEWORKS = ("lightning", "pytorch_lightning", "transformers", "accelerate", "f
 def floor(repository: Repository) -> tuple[int, ...]:
     """Return the lowest torch that the declared dependencies allow; nothing where they do not say."""
     names = [name for name in repository.files if re.search(r"requirements[^/]*\.txt$", name)]
-    listed = [str(line) for line in repository.pyproject.get("project", {}).get("dependencies", [])]
-    for line in [*listed, *(line for name in names for line in repository.text(name).splitlines())]:
+    for line in [*repository.dependencies, *(line for name in names for line in repository.text(name).splitlines())]:
         if found := re.match(r"\s*torch\s*(?:\[.*\])?\s*(?:>=|==|~=)\s*(\d+)\.(\d+)", line):
             return int(found[1]), int(found[2])
     return ()

@@ -11,8 +11,8 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from . import agents, annotations, checkpoints, seeds, splits, testing, upkeep
-from .repository import Repository
-from .verdict import Place, Verdict
+from .repository import LARGEST_READ, Repository
+from .verdict import MOST_SHOWN, Place, Verdict
 
 PAGE = "docs/audit.md"
 SHOWN = {"holds": "holds", "does not hold": "DOES NOT HOLD", "cannot tell": "cannot tell"}
@@ -56,11 +56,12 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Audit:
-    """The verdicts on a repository, and the files that could not be read."""
+    """The verdicts on a repository, the files that could not be read, and those that are too large to be."""
 
     root: Path
     verdicts: dict[str, Verdict]
     unreadable: tuple[Place, ...]
+    large: tuple[str, ...]
 
     @property
     def counts(self) -> Counter[str]:
@@ -72,7 +73,7 @@ def audit(root: Path) -> Audit:
     """Read a folder and judge every guarantee."""
     repository = Repository(root)
     verdicts = {name: CHECKS[name](repository) for name in GUARANTEES}
-    return Audit(root, verdicts, tuple(repository.unreadable))
+    return Audit(root, verdicts, tuple(repository.unreadable), tuple(sorted(repository.large)))
 
 
 def table(result: Audit) -> str:
@@ -86,6 +87,9 @@ def table(result: Audit) -> str:
         if verdict.word != "holds":
             lines.append(f"{'':<15}-> {advice} ({PAGE}#{name})")
     lines += [f"not read: {place} is not valid Python" for place in result.unreadable]
+    if result.large:
+        shown = ", ".join(result.large[:MOST_SHOWN])
+        lines.append(f"not read: {len(result.large)} over {LARGEST_READ // 1_000_000} MB, as {shown}")
     counts = ", ".join(f"{result.counts[word]} {text}" for word, text in SHOWN.items())
     return "\n".join([*lines, "", f"{result.root}: {counts}"]) + "\n"
 
@@ -105,7 +109,7 @@ def record(result: Audit) -> str:
         for name, verdict in result.verdicts.items()
     ]
     counts = {word: result.counts[word] for word in SHOWN}
-    unread = [str(place) for place in result.unreadable]
+    unread = [*map(str, result.unreadable), *result.large]
     return (
         json.dumps({"path": str(result.root), "counts": counts, "not_read": unread, "guarantees": rows}, indent=2)
         + "\n"

@@ -1,10 +1,7 @@
 """The audited repository: its files, and its Python read as syntax trees; nothing in it is imported or run."""
 
 import ast
-import os
 import re
-import shutil
-import subprocess
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
@@ -13,11 +10,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from .files import tracked
 from .verdict import Place
 
-SKIPPED = {"__pycache__", "node_modules", "site-packages"}
-MADE = {"build", "dist", "runs", "outputs", "wandb", "mlruns", "lightning_logs"}  # at the top: of tools and runs
-READ_HIDDEN = {".claude", ".github", ".cursor"}
 LARGEST_READ = 2_000_000  # bytes of a text file that is still read
 TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$|(^|/)tests?/")
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -69,7 +64,7 @@ class Call:
         for node in self.module.above(self.node):
             if isinstance(node, SCOPES):
                 break
-            if isinstance(node, ast.If) and "__name__" not in (test := ast.unparse(node.test)):
+            if isinstance(node, ast.If) and "__name__" not in (test := written(node.test)):
                 return test
         return ""
 
@@ -102,13 +97,17 @@ class Module:
 
     def dotted(self, node: ast.AST) -> str:
         """Return the full name of an expression of names, dots and calls."""
-        if isinstance(node, ast.Name):
-            return self.names.get(node.id, node.id)
-        if isinstance(node, ast.Attribute):
-            return f"{self.dotted(node.value)}.{node.attr}"
-        if isinstance(node, ast.Call):
-            return f"{self.dotted(node.func)}()"
-        return self.dotted(node.value) if isinstance(node, ast.Subscript) else ""
+        end = ""
+        while not isinstance(node, ast.Name):
+            if isinstance(node, ast.Attribute):
+                end, node = f".{node.attr}{end}", node.value
+            elif isinstance(node, ast.Call):
+                end, node = f"(){end}", node.func
+            elif isinstance(node, ast.Subscript):
+                node = node.value
+            else:
+                return end
+        return self.names.get(node.id, node.id) + end
 
     def dict_entry(self, variable: str, key: str, near: ast.AST) -> ast.expr | None:
         """Return what a dict that is written out in the function around a node has under a key."""
@@ -142,6 +141,22 @@ def words_of(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
                 yield word, getattr(each, "lineno", 0)
 
 
+def written(node: ast.AST) -> str:
+    """Return an expression as source; three dots where it is nested too deeply to be written."""
+    try:
+        return ast.unparse(node)
+    except RecursionError:
+        return "…"
+
+
+def toml(text: str) -> dict[str, Any]:
+    """Return the tables of a TOML file; none where it is damaged."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+
+
 @lru_cache(maxsize=4096)
 def parsed(path: str, text: str) -> Module:
     """Return a file's syntax tree; of equal texts the same."""
@@ -155,13 +170,16 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files = sorted(tracked(root) if (root / ".git").exists() else walked(root))
-        self.unreadable = list[Place]()
+        self.files = sorted(tracked(root))
+        self.unreadable, self.large = list[Place](), set[str]()
 
-    def text(self, path: str) -> str:
-        """Return a file's text; nothing if it is large, binary or missing."""
+    def text(self, path: str, largest: float = LARGEST_READ) -> str:
+        """Return a file's text; nothing if it is large or missing."""
         file = self.root / path
-        if not file.is_file() or file.stat().st_size > LARGEST_READ:
+        if not file.is_file():
+            return ""
+        if file.stat().st_size > largest:
+            self.large.add(path)
             return ""
         return file.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
 
@@ -204,10 +222,20 @@ class Repository:
     @cached_property
     def pyproject(self) -> dict[str, Any]:
         """The tables of pyproject.toml, or none."""
-        try:
-            return tomllib.loads(self.text("pyproject.toml"))
-        except tomllib.TOMLDecodeError:
-            return {}
+        return toml(self.text("pyproject.toml"))
+
+    def table(self, *keys: str) -> dict[str, Any]:
+        """Return a table inside pyproject.toml; none where it is missing or something else."""
+        found: object = self.pyproject
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def dependencies(self) -> list[str]:
+        """What the project requires, as pyproject.toml lists it."""
+        found = self.table("project").get("dependencies")
+        return [str(line) for line in found] if isinstance(found, list) else []
 
     def uses(self, *packages: str) -> list[Place]:
         """Return where the code imports one of these packages."""
@@ -218,31 +246,3 @@ class Repository:
             if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] in packages for alias in node.names))
             or (isinstance(node, ast.ImportFrom) and not node.level and str(node.module).split(".")[0] in packages)
         ]
-
-
-def tracked(root: Path) -> list[str]:
-    """Return what git tracks or would; it is told to start nothing that the repository's own settings name."""
-    git = shutil.which("git")
-    words = ["-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run([git, *words], cwd=root, capture_output=True, check=False) if git else None  # noqa: S603
-    if done is None or done.returncode:
-        return walked(root)
-    return [name for name in os.fsdecode(done.stdout).split("\0") if name and (root / name).is_file()]
-
-
-def walked(root: Path) -> list[str]:
-    """Return the files under a folder, without environments, caches and what runs leave."""
-    found = list[str]()
-    for folder, names, files in os.walk(root):
-        names[:] = sorted(name for name in names if not skipped(Path(folder) / name, top=Path(folder) == root))
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files]
-    return found
-
-
-def skipped(folder: Path, *, top: bool) -> bool:
-    """Whether a folder holds nothing of the repository's own: hidden, a cache, an environment, what a run left."""
-    name = folder.name
-    if name.startswith("."):
-        return name not in READ_HIDDEN
-    known = name in SKIPPED or name.endswith(".egg-info") or (top and name in MADE)
-    return known or (folder / "pyvenv.cfg").exists()

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Callable
 
-from .repository import Call, Repository
+from .repository import Call, Repository, written
 from .seeds import is_false, seed_numpy, seed_torch
 from .verdict import Place, Verdict, fails, holds, unclear
 
@@ -130,14 +130,14 @@ def fits_rows(call: Call) -> bool:
         call.module.dotted(node.value.func).rpartition(".")[2].lower()
         for node in ast.walk(call.module.tree)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
-        if ast.unparse(node.targets[0]).lower().rpartition(".")[2] == owner
+        if written(node.targets[0]).lower().rpartition(".")[2] == owner
     ]
     return any(PREPARES.search(name) for name in [owner, *builders]) or call.last.startswith("build_vocab")
 
 
 def argument(call: Call) -> str:
     """The first argument of a call, as it is written."""
-    return ast.unparse(call.node.args[0]).lower()
+    return written(call.node.args[0]).lower()
 
 
 def split_later(call: Call) -> bool:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from .repository import SCOPES, Function, Module, Repository
+from .repository import SCOPES, Function, Module, Repository, written
 from .verdict import Place, Verdict, fails, holds, unclear
 
 ASSERTS = re.compile(r"^(assert\w*|raises|warns|deprecated_call|check\w*|verify\w*|expect\w*|fail|gradcheck)$")
@@ -22,7 +22,7 @@ def tests_of(module: Module) -> Iterator[Function]:
 
 def is_suite(node: ast.ClassDef) -> bool:
     """Whether a class holds tests."""
-    return node.name.startswith("Test") or any("TestCase" in ast.unparse(base) for base in node.bases)
+    return node.name.startswith("Test") or any("TestCase" in written(base) for base in node.bases)
 
 
 def every_test(repository: Repository) -> list[tuple[Module, Function]]:

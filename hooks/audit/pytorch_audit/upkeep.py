@@ -1,12 +1,12 @@
 """What lies in the repository: locked dependencies, secrets, large files; and what a run writes down of itself."""
 
 import ast
+import math
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 
 from .annotations import line_of
-from .repository import Repository
+from .repository import Repository, toml
 from .verdict import Place, Verdict, fails, holds, unclear
 
 LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock", "pylock.toml")
@@ -24,8 +24,7 @@ VERSIONS = {"importlib.metadata.distributions", "importlib.metadata.version", "p
 
 def locked(repository: Repository) -> Verdict:
     """Judge whether the versions of everything stand in a file that knows every dependency."""
-    wanted = [str(line) for line in repository.pyproject.get("project", {}).get("dependencies", [])]
-    names = {canonical(found[0]) for line in wanted if (found := re.match(r"[\w.-]+", line))}
+    names = {canonical(found[0]) for line in repository.dependencies if (found := re.match(r"[\w.-]+", line))}
     if "uv.lock" in repository.files:
         missing = sorted(names - uv_locked(repository))
         if missing:
@@ -51,11 +50,9 @@ def canonical(name: str) -> str:
 
 def uv_locked(repository: Repository) -> set[str]:
     """Return the packages of uv.lock."""
-    try:
-        packages = tomllib.loads((repository.root / "uv.lock").read_text("utf-8")).get("package", [])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return set()
-    return {canonical(str(each.get("name"))) for each in packages}
+    packages = toml(repository.text("uv.lock", math.inf)).get("package")
+    rows = packages if isinstance(packages, list) else []
+    return {canonical(str(row.get("name"))) for row in rows if isinstance(row, dict)}
 
 
 def requirements(text: str) -> Iterator[tuple[int, str]]:
