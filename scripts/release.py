@@ -16,7 +16,9 @@ import subprocess
 import sys
 import time
 import tomllib
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -27,16 +29,44 @@ UPGRADE = re.compile(r"^### Upgrade\n+(?!###)\S", re.MULTILINE)
 
 def git(*words: str) -> str:
     """Return what git prints; an error of its own is ours."""
-    done = subprocess.run(["git", *words], check=False, capture_output=True, text=True)  # noqa: S603, S607
+    try:
+        done = subprocess.run(["git", *words], check=False, capture_output=True, text=True)  # noqa: S603, S607
+    except OSError as error:
+        raise ValueError(f"git cannot be started ({error.strerror}): install it and put it on PATH") from None
     if done.returncode:
         raise ValueError(f"git {words[0]}: {done.stderr.strip().partition(chr(10))[0]}")
     return done.stdout.strip()
 
 
+def read(path: Path) -> str:
+    """Return a file's text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"there is no {path}: add and commit it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): mend it") from None
+
+
+def setting(root: Path, *keys: str) -> Any:
+    """Return what pyproject.toml says."""
+    try:
+        found: Any = tomllib.loads(read(root / "pyproject.toml"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"pyproject.toml is no TOML ({error}): mend it") from None
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    if found is None:
+        raise ValueError(f"pyproject.toml has no '{keys[-1]}' under [{'.'.join(keys[:-1])}]: add it")
+    return found
+
+
 def check_tree() -> str:
     """Return the commit, if the tree is clean and on the branch that releases are made from."""
     if changed := git("status", "--porcelain"):
-        raise ValueError(f"the tree is not clean: {len(changed.splitlines())} changed, as in '{changed.split()[1]}'")
+        first, *more = changed.splitlines()
+        name = first.partition(" ")[2].strip(' "')
+        raise ValueError(f"the tree is not clean: {len(more) + 1} changed, as in '{name}'")
     if (branch := git("rev-parse", "--abbrev-ref", "HEAD")) != BRANCH:
         raise ValueError(f"on branch '{branch}': releases are made on {BRANCH}")
     return git("rev-parse", "HEAD")
@@ -44,39 +74,51 @@ def check_tree() -> str:
 
 def check_version(version: str, root: Path) -> None:
     """Compare a version with pyproject.toml and with the tags that are there."""
-    try:
-        new = Version(version)
-    except InvalidVersion:
-        raise ValueError(f"'{version}' is no version: want one such as 1.2.0") from None
-    own = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    if version != own:
+    if not (new := parsed(version)):
+        raise ValueError(f"'{version}' is no version: want one such as 1.2.0")
+    if version != (own := setting(root, "project", "version")):
         raise ValueError(f"pyproject.toml has version {own}, not {version}")
-    tags = [tag for tag in git("tag", "--list", "v*").splitlines() if re.fullmatch(r"v\d[\w.]*", tag)]
-    newest = max((Version(tag) for tag in tags), default=None)
-    if newest and new <= newest:
-        raise ValueError(f"v{newest} is tagged already: want a version above it, and a tag never moves")
+    tags = {found: tag for tag in git("tag").splitlines() if (found := parsed(tag))}
+    if tags and new <= (newest := max(tags)):
+        raise ValueError(f"{tags[newest]} is tagged already: want a version above it, and a tag never moves")
+
+
+def parsed(version: str) -> Version | None:
+    """Return a version in whichever form Copier takes it from a tag; None where it is none."""
+    try:
+        return Version(version)
+    except InvalidVersion:
+        return None
 
 
 def check_changelog(version: str, root: Path) -> str:
     """Return what the changelog says of a version, if it has a date and an Upgrade part and is all that is new."""
-    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    found = {str(name): (str(date), str(body).strip()) for name, date, body in SECTION.findall(text)}
+    sections = SECTION.findall(read(root / "CHANGELOG.md"))
+    found = {str(name): (str(day), str(body).strip()) for name, day, body in sections}
     if version not in found:
         raise ValueError(f"CHANGELOG.md has no section '## [{version}] - DATE'")
     if found.get("Unreleased", ("", ""))[1]:
         raise ValueError("CHANGELOG.md still has lines under Unreleased: move them below the version")
-    date, body = found[version]
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", date):
-        raise ValueError(f"CHANGELOG.md: {version} has date '{date}', want YYYY-MM-DD")
+    day, body = found[version]
+    if not is_day(day):
+        raise ValueError(f"CHANGELOG.md: {version} has date '{day}', want YYYY-MM-DD")
     if not UPGRADE.search(body):
         raise ValueError(f"CHANGELOG.md: {version} has no part '### Upgrade' that says what an owner does")
     return body
 
 
+def is_day(text: str) -> bool:
+    """Whether a text is a day of the calendar, as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def prove(commit: str, root: Path) -> None:
     """Run each command that has not passed on this commit yet, and note that it has."""
     record = Path(git("rev-parse", "--absolute-git-dir")) / "passed.json"
-    passed = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    passed = read_passed(record)
     for command in commands(root):
         if command in passed.get(commit, []):
             print(f"passed before on {commit[:12]}: {command}")
@@ -92,10 +134,23 @@ def prove(commit: str, root: Path) -> None:
         record.write_text(json.dumps(passed, indent=2), encoding="utf-8")
 
 
+def read_passed(record: Path) -> dict[str, list[str]]:
+    """Return the commands that have passed, by commit."""
+    try:
+        passed = json.loads(read(record)) if record.exists() else {}
+    except json.JSONDecodeError:
+        passed = None
+    if not isinstance(passed, dict) or not all(isinstance(names, list) for names in passed.values()):
+        raise ValueError(f"{record} is damaged: delete it, and every command runs anew")
+    return passed
+
+
 def commands(root: Path) -> list[str]:
     """Return the commands that a release must pass."""
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    return [str(command) for command in settings["tool"]["release"]["commands"]]
+    found = setting(root, "tool", "release", "commands")
+    if not isinstance(found, list) or not found:
+        raise ValueError(f"pyproject.toml has commands = {found!r} under [tool.release]: want a list of commands")
+    return [str(command) for command in found]
 
 
 def main() -> int:

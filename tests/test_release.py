@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,12 @@ def change(folder: Path, name: str, old: str, new: str) -> None:
     git(folder, "commit", "-qam", "change")
 
 
+def take(folder: Path, name: str) -> None:
+    """Take a file away and commit that."""
+    git(folder, "rm", "-q", name)
+    git(folder, "commit", "-qm", "take")
+
+
 def test_a_release_is_an_annotated_tag_with_its_notes_on_what_has_passed(scratch: Path) -> None:
     result = run(scratch, "1.1.0")
     assert result.status == 0, result.output
@@ -86,13 +93,53 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "the tree is not clean: 1 changed",
     ),
     "a new file": ("1.1.0", lambda folder: (folder / "new").touch(), "the tree is not clean: 1 changed, as in 'new'"),
+    "a new file of two words": ("1.1.0", lambda folder: (folder / "a b").touch(), "1 changed, as in 'a b'"),
     "another branch": ("1.1.0", lambda folder: git(folder, "switch", "-qc", "side"), "on branch 'side'"),
     "no version": ("one", lambda _: None, "'one' is no version"),
     "another version": ("1.2.0", lambda _: None, "pyproject.toml has version 1.1.0, not 1.2.0"),
     "a version that is tagged": ("1.1.0", lambda folder: git(folder, "tag", "v1.1.0"), "v1.1.0 is tagged already"),
     "an older version": ("1.1.0", lambda folder: git(folder, "tag", "v1.10.0"), "v1.10.0 is tagged already"),
+    "a higher tag with a hyphen": (
+        "1.1.0",
+        lambda folder: git(folder, "tag", "v2.0.0-rc1"),
+        "v2.0.0-rc1 is tagged already",
+    ),
+    "a higher tag without v": ("1.1.0", lambda folder: git(folder, "tag", "2.0.0"), "2.0.0 is tagged already"),
+    "no pyproject.toml": ("1.1.0", lambda folder: take(folder, "pyproject.toml"), "scratch/pyproject.toml: add"),
+    "no changelog": ("1.1.0", lambda folder: take(folder, "CHANGELOG.md"), "scratch/CHANGELOG.md: add"),
+    "no TOML": ("1.1.0", lambda folder: change(folder, "pyproject.toml", "]", ""), "pyproject.toml is no TOML"),
+    "no own version": (
+        "1.1.0",
+        lambda folder: change(folder, "pyproject.toml", "version", "other"),
+        "no 'version' under [project]: add it",
+    ),
+    "no commands": (
+        "1.1.0",
+        lambda folder: change(folder, "pyproject.toml", "[tool.release]", "[tool.other]"),
+        "no 'commands' under [tool.release]: add it",
+    ),
+    "one command without a list": (
+        "1.1.0",
+        lambda folder: change(folder, "pyproject.toml", '["echo ran >> ../log"]', "'echo'"),
+        "has commands = 'echo' under [tool.release]: want a list",
+    ),
+    "a damaged record": (
+        "1.1.0",
+        lambda folder: (folder / ".git/passed.json").write_text("", encoding="utf-8"),
+        ".git/passed.json is damaged: delete it",
+    ),
+    "a record of something else": (
+        "1.1.0",
+        lambda folder: (folder / ".git/passed.json").write_text("[]", encoding="utf-8"),
+        ".git/passed.json is damaged: delete it",
+    ),
     "no section": ("1.1.0", lambda folder: change(folder, "CHANGELOG.md", "[1.1.0]", "[1.0.9]"), "has no section"),
     "no date": ("1.1.0", lambda folder: change(folder, "CHANGELOG.md", "2026-11-22", "soon"), "want YYYY-MM-DD"),
+    "no day": (
+        "1.1.0",
+        lambda folder: change(folder, "CHANGELOG.md", "2026-11-22", "2026-99-99"),
+        "has date '2026-99-99', want YYYY-MM-DD",
+    ),
     "no upgrade part": (
         "1.1.0",
         lambda folder: change(folder, "CHANGELOG.md", "### Upgrade", "### Other"),
@@ -136,6 +183,16 @@ def test_a_release_that_is_not_ready_is_refused_in_one_line(
     assert git(scratch, "tag") == tags
 
 
+def test_without_git_or_a_repository_it_says_so_in_one_line(tmp_path: Path) -> None:
+    nowhere = run(tmp_path, "1.1.0")
+    without = command([sys.executable, ROOT / "scripts/release.py", "1.1.0"], tmp_path, {"PATH": str(tmp_path)})
+    for result, reason in ((nowhere, "not a git repository"), (without, "install it and put it on PATH")):
+        assert result.status == 1
+        assert len(result.output.splitlines()) == 1
+        assert result.output.startswith("error: git ")
+        assert reason in result.output
+
+
 def test_a_release_passes_the_test_command_of_the_readme_and_the_full_matrix() -> None:
     wanted = table("pyproject.toml")["tool"]["release"]["commands"]
     assert wanted[0] == "uv run pytest"
@@ -143,9 +200,12 @@ def test_a_release_passes_the_test_command_of_the_readme_and_the_full_matrix() -
     assert f"pip install uv && {wanted[0]}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_the_version_is_the_same_wherever_it_stands() -> None:
     version = table("pyproject.toml")["project"]["version"]
-    assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8") or version == "0.1.0"
+    assert table("hooks/audit/pyproject.toml")["project"]["version"] == version
+    assert f'name = "copier-torch"\nversion = "{version}"\n' in (ROOT / "uv.lock").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[(.+?)\]", changelog, re.MULTILINE)[:1] in ([], [version])  # none before the first
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert "version" not in citation  # the tag says it
 
