@@ -89,11 +89,13 @@ def updated(request: pytest.FixtureRequest, folders: dict[str, Path]) -> tuple[P
     return project, command([*UPDATE, "--trust", "--conflict", request.param], project)
 
 
-def test_without_trust_the_update_is_refused_in_a_sentence_and_nothing_changes(folders: dict[str, Path]) -> None:
+def test_without_trust_the_update_is_refused_in_two_lines_and_nothing_changes(folders: dict[str, Path]) -> None:
     result = command(UPDATE, folders["project"])
     assert result.status == 4
-    assert "Template uses potentially unsafe feature: migrations." in result.output
     assert "Traceback" not in result.output
+    why, what_to_do = result.output.splitlines()
+    assert why == "Template uses potentially unsafe feature: migrations."
+    assert "`--trust`" in what_to_do
     assert command([*GIT, "status", "--porcelain", "--ignored"], folders["project"]).output == ""
 
 
@@ -166,6 +168,28 @@ def test_what_is_in_the_way_stops_the_update_before_it_begins(folders: dict[str,
         result = command([sys.executable, script], project, {"STAGE": stage, "VERSION_FROM": "v1.0.0"})
         assert result.status == status, result.output
     assert command([*GIT, "status", "--porcelain"], project).output == ""
+
+
+def test_a_file_whose_option_was_off_comes_when_it_is_switched_on(folders: dict[str, Path], tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    render(folders["template"], project, {"agents": False, "task": "regression"}, "v1.0.0")
+    commit(project)
+    result = command([*UPDATE, "--trust", "--data", "task=classification"], project)
+    assert result.status == 0, result.output
+    assert "stays deleted" not in result.output
+    for name in ("tests/golden/logistic.json", PRESETS / "logistic.yaml"):
+        assert (project / name).read_bytes() == (folders["fresh"] / name).read_bytes()
+
+
+def test_by_hand_it_says_in_one_line_what_it_wants(tmp_path: Path) -> None:
+    script = ROOT / "hooks/migrations/example.py"
+    for given in ({}, {"STAGE": "before"}, {"STAGE": "soon", "VERSION_FROM": "v1.0.0"}):
+        result = command([sys.executable, script], tmp_path, given)
+        assert result.status == 1
+        assert re.fullmatch(r"migration: got STAGE .* want before or after and a version; .*\n", result.output)
+    elsewhere = command([sys.executable, script], tmp_path, {"STAGE": "before", "VERSION_FROM": "v1.0.0"})
+    assert elsewhere.status == 1
+    assert re.fullmatch(r"migration: no .copier-answers.yml .* run it in the project's folder\n", elsewhere.output)
 
 
 def test_the_real_template_has_no_migration() -> None:

@@ -31,7 +31,9 @@ def before() -> None:
     if taken := [f"{new} is in the way of {old}" for old, new in found.items() if old != new and Path(new).exists()]:
         raise SystemExit(f"migration: {'; '.join(taken)}: rename what is yours, commit, and update again")
     here = {old: Path(old).read_bytes().decode("latin-1") for old in found if Path(old).exists()}
-    texts = {old: (new, here.get(old, known.get(old, ("", None))[1])) for old, new in found.items()}
+    ours = {*here, *known}
+    ours |= set() if ours >= {*found} else rendered()
+    texts = {old: (new, here.get(old, known.get(old, ("", None))[1])) for old, new in found.items() if old in ours}
     kept().write_text(json.dumps(texts), encoding="utf-8")
     git("rm", "--quiet", "--ignore-unmatch", "--", *(old for old, new in found.items() if old != new))
 
@@ -78,9 +80,11 @@ def paths() -> dict[str, str]:
 
 def package() -> str:
     """Return the name of the project's package, from its answers."""
-    found = re.search(r"^package_name: (\w+)$", Path(".copier-answers.yml").read_text("utf-8"), re.MULTILINE)
+    answers = Path(".copier-answers.yml")
+    text = answers.read_text("utf-8") if answers.is_file() else ""
+    found = re.search(r"^package_name: (\w+)$", text, re.MULTILINE)
     if not found:
-        raise SystemExit("migration: .copier-answers.yml has no package_name; run it in the project's folder")
+        raise SystemExit("migration: no .copier-answers.yml with a package_name here; run it in the project's folder")
     return found[1]
 
 
@@ -93,6 +97,18 @@ def renamed(text: bytes) -> bytes:
         both = zip(blocks, changed)  # noqa: B905 (of equal length)
         text = b"".join(two if one.startswith(section + b":") else one for one, two in both)
     return text
+
+
+def rendered() -> set[str]:
+    """Return the files of the version that the project was at, for its answers; no owner has deleted any other."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["--vcs-ref", os.environ["VERSION_FROM"], "--data-file", ".copier-answers.yml", "--defaults", "--quiet"]
+        command = [sys.executable, "-m", "copier", "copy", *words, str(TEMPLATE), folder]
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 (our own words)
+        if done.returncode:
+            error = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise SystemExit(f"migration: copier copy --vcs-ref {os.environ['VERSION_FROM']}: {error}")
+        return {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*")}
 
 
 def old_text(path: str) -> bytes | None:
@@ -135,5 +151,17 @@ def git(*words: str, folder: Path | None = None) -> bytes:
     return done.stdout
 
 
+def main() -> None:
+    """Run the stage that Copier names."""
+    stages = {"before": before, "after": after}
+    stage, version = os.environ.get("STAGE", ""), os.environ.get("VERSION_FROM", "")
+    if stage not in stages or not version:
+        raise SystemExit(
+            f"migration: got STAGE '{stage}' and VERSION_FROM '{version}', want before or after and a version; "
+            "`copier update --trust` sets both"
+        )
+    stages[stage]()
+
+
 if __name__ == "__main__":
-    {"before": before, "after": after}[os.environ["STAGE"]]()
+    main()
