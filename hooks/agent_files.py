@@ -6,10 +6,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 FENCE = re.compile(r"---\r?\n(.*?)^---\s*$", re.DOTALL | re.MULTILINE)
 ENTRY = re.compile(r"([A-Za-z][\w-]*):(?:\s+(.*))?$")
+CLOSED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'", re.DOTALL)  # a text between quotes
+OPENED = re.compile(r"(?:\A(?:[\[{](?:.*,)?\s*)?|^- +)[\"']", re.DOTALL | re.MULTILINE)  # a text, or one of a list
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 TOOLS = {
     *("Agent", "AskUserQuestion", "Bash", "Edit", "Glob", "Grep", "LSP", "NotebookEdit", "Read", "Skill"),
@@ -28,13 +31,17 @@ Entries = dict[str, tuple[int, str]]  # by key: the number of the line, and the 
 
 def check(path: Path, longest: int) -> list[str]:
     """Return a line for each thing that is wrong with the front matter of a file."""
+    if not path.is_file():
+        return [f"{path.as_posix()}:1: cannot be read (no such file); want a text in UTF-8"]
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return [f"{path.as_posix()}:1: cannot be read ({error}); want a text in UTF-8"]
     kind = "skill" if path.name == "SKILL.md" else "agent"
     fence = FENCE.match(text)
-    if not fence:
+    if text.startswith("\ufeff"):
+        found = [(1, "mark of the order of bytes before the front matter; save it as UTF-8 without one")]
+    elif not fence:
         found = [(1, "no front matter; begin with two lines of --- and name and description between them")]
     else:
         entries, found = read(fence[1].splitlines())
@@ -70,6 +77,7 @@ def judge(entries: Entries, kind: str, name: str, longest: int) -> list[tuple[in
     found = [
         (n, f"unknown key '{key}'; want one of {wanted}") for key, (n, _) in entries.items() if key not in KEYS[kind]
     ]
+    found += [(n, f"quote in {key} has no end; close it") for key, (n, value) in entries.items() if opened(value)]
     given, said = (entries.get(key, (1, "")) for key in ("name", "description"))
     if plain(given[1]) != name or not NAME.fullmatch(name):
         found.append((given[0], f"name is '{plain(given[1])}'; want '{name}', in small letters, digits and hyphens"))
@@ -80,6 +88,11 @@ def judge(entries: Entries, kind: str, name: str, longest: int) -> list[tuple[in
     for line, value in (entries[key] for key in TOOL_KEYS if key in entries):
         found += [(line, f"unknown tool '{tool}'; want one of {', '.join(sorted(TOOLS))}") for tool in unknown(value)]
     return found
+
+
+def opened(value: str) -> bool:
+    """Whether a text, or one in a list, begins with a quote that nothing closes."""
+    return value[:1] not in {"|", ">"} and bool(OPENED.search(CLOSED.sub("", value)))
 
 
 def plain(value: str) -> str:
@@ -93,8 +106,19 @@ def plain(value: str) -> str:
 
 def unknown(value: str) -> list[str]:
     """Return the tools of a list that do not exist, however YAML writes it; those of a server are its own matter."""
-    words = re.findall(r"[^\s,()\[\]\"'-][^\s,()\[\]\"']*(?=\(|[\s,\]\"']|$)", re.sub(r"\([^)]*\)", "", value))
+    names = re.sub(r"(^|\s)#.*", "", re.sub(r"\([^)]*\)", "", value), flags=re.MULTILINE)
+    words = re.findall(r"[^\s,()\[\]\"'-][^\s,()\[\]\"']*(?=\(|[\s,\]\"']|$)", names)
     return [word for word in words if word not in TOOLS and not word.startswith("mcp__") and word != "*"]
+
+
+def near() -> Path:
+    """Return the nearest .claude: here or above, but no higher than the repository's root."""
+    here = Path.cwd()
+    above = [here, *here.parents]
+    root = next((folder for folder in above if (folder / ".git").exists()), here)
+    inside = above[: above.index(root) + 1]
+    steps = next((count for count, folder in enumerate(inside) if (folder / ".claude").is_dir()), 0)
+    return Path(*[".."] * steps, ".claude")
 
 
 def main() -> int:
@@ -107,9 +131,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.max_description < 1:
         parser.error(f"--max-description {options.max_description}: want a whole number above 0")
-    home = Path(".claude")
+    home = near()
     names = options.names or sorted([*home.glob("agents/*.md"), *home.glob("skills/*/SKILL.md")])
     found = [line for path in names for line in check(path, options.max_description)]
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text at all
     sys.stdout.write("".join(f"{line}\n" for line in found))
     return int(bool(found))
 

@@ -53,6 +53,7 @@ BAD: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "output": ("notebook_output", {"a.ipynb": notebook(outputs=[{}])}, ["a.ipynb:11: cell 2 has output; clear it"]),
     "a count": ("notebook_output", {"a.ipynb": notebook(execution_count=3)}, ["a.ipynb:11: cell 2 has a count"]),
     "no notebook": ("notebook_output", {"a.ipynb": '{"cells":\n [}'}, ["a.ipynb:2: no notebook of version 4"]),
+    "a deep list": ("notebook_output", {"a.ipynb": "[" * 200_000}, ["a.ipynb:1: no notebook of version 4"]),
     "a list": ("notebook_output", {"a.ipynb": "[]"}, ["a.ipynb:1: no notebook of version 4"]),
     "a large file": ("secret_or_large", {"a.bin": "x" * 1_000_001}, ["a.bin:1: large (1000 kB, want 1000 at most)"]),
     "a file of settings": ("secret_or_large", {"app/.env": "A=1"}, ["app/.env:1: its name is that of a file with"]),
@@ -68,6 +69,11 @@ BAD: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "a colon": ("agent_files", agent("Use when", "Use: when"), ["runner.md:3: colon in description"]),
     "a tab": ("agent_files", agent("  - r", "\t- r"), ["runner.md:6: tab in the front matter"]),
     "no entry": ("agent_files", agent("tools: ", "tools "), ["runner.md:4: 'tools Read, Bash(git *)' is no entry"]),
+    "no end of a quote": ("agent_files", agent("Runs.", '"Runs.'), ["runner.md:3: quote in description has no end"]),
+    "no end in a list": ("agent_files", agent("- running", "- 'running"), ["runner.md:5: quote in skills has no end"]),
+    "no end in brackets": ("agent_files", skill("[Read", '[Read, "Bash'), ["SKILL.md:6: quote in allowed-tools"]),
+    "a mark of bytes": ("agent_files", agent("---", "\ufeff---"), ["runner.md:1: mark of the order of bytes"]),
+    "a tool and a comment": ("agent_files", agent("Read,", "Reed # all,"), ["runner.md:4: unknown tool 'Reed'"]),
     "a skill's name": ("agent_files", skill("running", "walking"), ["SKILL.md:2: name is 'walking'; want"]),
     "a skill's key": ("agent_files", skill("allowed-tools", "tools"), ["SKILL.md:6: unknown key 'tools'"]),
     "a skill's tool": ("agent_files", skill("[Read", "[Reed"), ["SKILL.md:6: unknown tool 'Reed'"]),
@@ -84,6 +90,18 @@ SECRETS = {
     "a key, token or password": "WANDB_API_" + f"KEY={'0123456789abcdef' * 3}",
     "a password in an address": "postgres://me:hunter2" + "pass@db.example.org/x",
 }
+SEVERAL = {  # what stands behind another of its kind, that is none, or before a comment
+    "a key of AWS": f"AK{'IA'}IOSFODNN7EXAMPLE {SECRETS['a key of AWS']}",
+    "a password in an address": f"a://x:password@h {SECRETS['a password in an address']}",
+    "a key, token or password": f"password={RANDOM} # of the database",
+}
+LONG = {  # what takes longer than its length where a sign is read again and again
+    "a word": "token" * 190_000,
+    "a word and a sign": "token=" * 158_000 + "!",
+    "a beginning": "s" + "k-" + "sk-" * 300_000,
+    "an address": "a://x:" * 150_000,
+    "many lines": f"password = '{RANDOM}'\n" * 25_000,
+}
 GOOD: dict[str, tuple[str, dict[str, str]]] = {
     "a heading": ("leftovers", {"a.md": f"Title\n{'=' * 7}\n\n    {OURS} HEAD\n>>> doctest\n{'>' * 8} x\n"}),
     "a list of what is gone": ("leftovers", {"hooks/obsolete.txt": "src/*/old.py: use new.py\n"}),
@@ -99,6 +117,9 @@ GOOD: dict[str, tuple[str, dict[str, str]]] = {
             f"api_key: {RANDOM}  # pragma: allowlist secret\nother: https://x:{'{password}'}@host\n",
         },
     ),
+    "placeholders alone": ("secret_or_large", {"a.txt": "a://x:password@h b://u:changeme1@db"}),
     "an agent and a skill": ("agent_files", agent() | skill()),
     "a text between quotes": ("agent_files", agent("Runs. Use when asked.", '"Runs: all. Use it."')),
+    "a comment": ("agent_files", agent("Read,", "Read # all,") | skill("[Read,", "\n  # one\n  - Read # two\n  - [")),
+    "no quotes": ("agent_files", agent("Runs.", "Runs what's said, 'so to say.") | skill("How to", "'Tis how to")),
 }  # fmt: skip

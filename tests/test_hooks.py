@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import yaml
 from my_project_agents import definitions
 from tests.answers import ROOT
 from tests.harness import GIT, Result, Sample, command
-from tests.hook_examples import BAD, GOOD, SECRETS
+from tests.hook_examples import BAD, CONFLICT, GOOD, LONG, SECRETS, SEVERAL, agent
 
 PUBLISHED: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
 SCRIPTS = [ROOT / hook["entry"] for hook in PUBLISHED]
@@ -56,7 +57,7 @@ def test_what_is_wrong_is_said_in_a_line_each(
         assert all("; " in line for line in lines), "what to do?"
 
 
-@pytest.mark.parametrize(("what", "text"), SECRETS.items(), ids=SECRETS)
+@pytest.mark.parametrize(("what", "text"), [*SECRETS.items(), *SEVERAL.items()], ids=[*SECRETS, *SEVERAL])
 def test_a_secret_is_found_and_never_shown(what: str, text: str, write: Callable[[dict[str, str]], Path]) -> None:
     folder = write({"a.txt": f"# a text\n\n{text}\n"})
     result = run("secret_or_large", folder)
@@ -90,6 +91,88 @@ def test_a_path_that_git_has_not_merged_is_found(write: Callable[[dict[str, str]
     ]
     assert run("leftovers", folder, "b.txt").status == 0
     assert run("leftovers", folder, "--exclude", r"^a\.").status == 0
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_a_long_text_is_judged_in_a_second(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = run("secret_or_large", tmp_path, "a.txt").output.splitlines()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert len(lines) == text.count("\n")
+    assert after.ru_utime - before.ru_utime < 3  # on a machine that is slow
+
+
+def test_a_secret_is_found_in_utf_16(tmp_path: Path) -> None:
+    for coding in ("utf-16-le", "utf-16-be"):
+        (tmp_path / "a.txt").write_bytes(f"\ufeffone\r\n{SECRETS['a key of AWS']}\r\n".encode(coding))
+        assert run("secret_or_large", tmp_path, "a.txt").output.startswith("a.txt:2: looks like a key of AWS; ")
+
+
+@pytest.mark.parametrize("settings", ["utf-8:strict", "cp1252:strict"])
+@every_script
+def test_a_name_that_is_no_text_is_shown(script: Path, settings: str, write: Callable[[dict[str, str]], Path]) -> None:
+    texts = {"leftovers": CONFLICT, "secret_or_large": SECRETS["a private key"], "notebook_output": "[]"}
+    folder = write(agent())
+    name = {"agent_files": ".claude/agents/\udcfe.md", "notebook_output": "\udcfe.ipynb"}.get(script.stem, "\udcfe")
+    (folder / name).write_text(texts.get(script.stem, ""), encoding="utf-8")
+    assert command([*GIT, "add", "-A"], folder).status == 0
+    result = command([sys.executable, script], folder, {"PYTHONIOENCODING": settings})
+    assert result.status == 1, result.output
+    assert all(line.startswith(name.replace("\udcfe", r"\udcfe")) for line in result.output.splitlines())
+
+
+@pytest.mark.parametrize("script", ["leftovers", "notebook_output", "secret_or_large"])
+def test_a_script_says_that_there_is_no_git(script: str, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x" * 1_000_001)
+    for names in ([], ["a.bin"]) if script != "notebook_output" else ([],):
+        path = next(path for path in SCRIPTS if path.stem == script)
+        result = command([sys.executable, path, *names], tmp_path, {"PATH": "/nonexistent"})
+        assert (result.status, len(result.output.splitlines())) == (2, 1), result.output
+        assert result.output.startswith("git cannot be started")
+
+
+def test_a_name_is_found_however_it_is_written(write: Callable[[dict[str, str]], Path]) -> None:
+    folder = write({"a.txt": CONFLICT, "sub/b.txt": CONFLICT, "sub/c.rej": "@@"})
+    assert command([*GIT, "config", "grep.fullName", "true"], folder).status == 0
+    found = {str(folder / "a.txt"): 2, "sub/../a.txt": 2, ".": 5, "sub": 3, "sub/c.rej": 1, "./sub/b.txt": 2}
+    for name, count in found.items():
+        result = run("leftovers", folder, name)
+        assert (result.status, len(result.output.splitlines())) == (1, count), name
+    for name, count in {"b.txt": 2, "../a.txt": 2, "../sub/c.rej": 1, "..": 5}.items():
+        result = run("leftovers", folder / "sub", name)
+        assert (result.status, len(result.output.splitlines())) == (1, count), name
+
+
+@pytest.mark.parametrize(("script", "name"), [("leftovers", "x"), ("secret_or_large", "x"), ("secret_or_large", ".")])
+def test_a_name_of_no_file_is_wrong_use(script: str, name: str, write: Callable[[dict[str, str]], Path]) -> None:
+    result = run(script, write({"a.txt": CONFLICT}), name)
+    assert (result.status, len(result.output.splitlines())) == (2, 1), result.output
+    assert result.output.startswith(f"{name}: is ")
+
+
+@pytest.mark.parametrize("script", ["notebook_output", "agent_files", "secret_or_large"])
+def test_nothing_waits_for_a_pipe(script: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert run(script, tmp_path, "pipe").output.count("\n") == 1
+
+
+@pytest.mark.parametrize("row", [b"/abs: x", b": x", b"a/**b: x", b"../*: x", b"\xfe: x"])
+def test_a_row_that_names_no_path_is_told(row: bytes, write: Callable[[dict[str, str]], Path]) -> None:
+    folder = write({"hooks/obsolete.txt": ""})
+    (folder / "hooks/obsolete.txt").write_bytes(b"# of 2.0\n\n" + row)
+    result = run("leftovers", folder)
+    if row == b"a/**b: x" and sys.version_info >= (3, 13):
+        assert (result.status, result.output) == (0, "")  # a pattern like others there
+    else:
+        assert (result.status, len(result.output.splitlines())) == (2, 1), result.output
+        assert result.output.startswith("hooks/obsolete.txt:3: ")
+
+
+def test_agents_are_found_from_a_folder_below(write: Callable[[dict[str, str]], Path]) -> None:
+    folder = write(agent("Read", "Reed") | {"src/a/b.py": ""})
+    result = run("agent_files", folder / "src/a")
+    assert result.output.startswith("../../.claude/agents/runner.md:4: unknown tool 'Reed'")
 
 
 @every_script
