@@ -99,3 +99,15 @@ def test_every_familys_search_and_presets_load(sample: Sample, warm: Warm) -> No
     result = warm.run(sample.folder, "run_file", "hooks/configs_load.py")
     assert (sample.folder / "configs/search.yaml").is_file()
     assert (result.status, result.output) == (0, "")
+
+
+@pytest.mark.parametrize("project", ["default"], indirect=True)
+def test_what_is_no_config_is_told_in_a_line_each(project: Sample, warm: Warm) -> None:
+    (project.folder / "configs/folder.yaml").mkdir()
+    (project.folder / "configs/deep.yaml").write_text("[" * 3000 + "]" * 3000, encoding="utf-8")
+    (project.folder / "configs/link.yaml").symlink_to("nowhere")
+    result = warm.run(project.folder, "run_file", "hooks/configs_load.py")
+    said = [(line.split(":")[0], line.split(": ")[1].split(";")[0]) for line in result.output.splitlines()]
+    nothing = "want a file, found a folder or a link that leads nowhere"
+    wanted = {"deep": "nested too deeply", "folder": nothing, "link": nothing}
+    assert (result.status, said) == (1, [(f"configs/{name}.yaml", why) for name, why in wanted.items()])

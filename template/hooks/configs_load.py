@@ -4,6 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 HOME = Path(__file__).resolve().parents[1]
 READERS = {"card.yaml": ("card", "read_words"), "monitoring.yaml": ("monitoring", "read_limits")}  # of what is served
@@ -18,19 +19,31 @@ def main() -> int:
     status = 0
     for path in sorted([*package.glob("presets/*.yaml"), *HOME.glob("configs/*.yaml"), *HOME.glob("configs/*.yml")]):
         try:
-            if path.name in READERS and (package / "serving").is_dir():
-                module, reader = READERS[path.name]
-                getattr(import_module(f"{package.name}.serving.{module}"), reader)(path)
-            elif "\nspace:" in path.read_text("utf-8"):  # what `sweep` searches
-                search = import_module(f"{package.name}.search")
-                search.check(path, search.read_search(path), {})
-            else:
-                config.load(path.stem if path.parent.name == "presets" else path)
-        except ValueError as error:
-            name, why = path.relative_to(HOME).as_posix(), str(error).removeprefix(f"{path}: ")
+            check(path, package, config)
+        except (ValueError, RecursionError) as error:
+            said = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+            name, why = path.relative_to(HOME).as_posix(), said.removeprefix(f"{path}: ")
             sys.stdout.write(f"{name}:1: {why}; correct it, or see `train --help` for every option\n")
             status = 1
     return status
+
+
+def check(path: Path, package: Path, config: ModuleType) -> None:
+    """Raise ValueError where what reads a file refuses it; one whose option is off is read by nothing."""
+    if not path.is_file():
+        raise ValueError("want a file, found a folder or a link that leads nowhere")
+    if path.parent.name == "presets":
+        config.load(path.stem)
+    elif path.name in READERS:
+        if (package / "serving").is_dir():
+            module, reader = READERS[path.name]
+            getattr(import_module(f"{package.name}.serving.{module}"), reader)(path)
+    elif "\nspace:" in f"\n{path.read_text('utf-8')}":  # what `sweep` searches
+        if (package / "search.py").is_file():
+            search = import_module(f"{package.name}.search")
+            search.check(path, search.read_search(path), {})
+    else:
+        config.load(path)
 
 
 if __name__ == "__main__":
