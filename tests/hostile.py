@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from tests.answers import Answers
@@ -81,6 +82,9 @@ REFUSED: dict[str, Answers] = {
     "other checks, and a line": {"unprintable": "nothing", "project_name": "Mine\n[tool.evil]"},
 }
 
+# With these an update goes through, and what they add is a text or nothing.
+HARMLESS = {"a thousand million laughs", "a name with Jinja", "tasks", "what an update keeps for itself"}
+
 # What an answers file may become: lines added to an honest one, or None and a text instead of it.
 FILES: dict[str, dict[str, Any] | str] = {
     "nothing": "",
@@ -89,8 +93,7 @@ FILES: dict[str, dict[str, Any] | str] = {
     "broken YAML": "project_name: [\n",
     "tabs": "project_name:\n\t- x\n",
     "an object of Python": "project_name: !!python/object/apply:os.system ['touch pwned']\n",
-    "a thousand million laughs": "a0: &a0 [x, x]\n"
-    + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30)),
+    "a thousand million laughs": {"laughs": reduce(lambda part, _: [part, part], range(30), ["x"])},  # as anchors
     "no source": {"_src_path": None},
     "no version": {"_commit": None},
     "a source that is not there": {"_src_path": "/nowhere/at/all"},
@@ -108,4 +111,18 @@ FILES: dict[str, dict[str, Any] | str] = {
         "rendered_for": [1],
         "rendered_with": {"x": 1},
     },
+}
+
+# What `copier update` says last of some of them: a traceback of Copier's own may stand above it.
+LAST = {
+    "no version": "cannot obtain old template references from `.copier-answers.yml`.",
+    "a source that is not there": "Local template must be a directory.",
+    "a version that is not there": "Unknown revision: '0123456789abcdef0123456789abcdef01234567'",
+    "a package upwards": '"../../escape" given; wanted are 2 to 44 of a-z, 0-9',
+    "a name with lines": "given; wanted are 1 to 80 printable letters on one line",
+}
+GIVEN = {
+    "--data=package_name=../x": '"../x" given; wanted are 2 to 44 of a-z, 0-9',
+    "--data=ci=jenkins": "'jenkins' is not in ['github', 'gitlab', 'none']",
+    "--vcs-ref=v9": "Unknown revision: 'v9'",
 }

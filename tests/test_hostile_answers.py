@@ -1,4 +1,4 @@
-"""What is meant ill is rendered as the text that it is, or refused in one line before a file is written."""
+"""What is meant ill is rendered as the text that it is, or refused before a file is written."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.harness import render
-from tests.hostile import FILES, REFUSED, RENDERED
+from tests.harness import command, render
+from tests.hostile import FILES, GIVEN, HARMLESS, LAST, REFUSED, RENDERED
 from tests.updates import AFTER, BEFORE, alone, commit, git, start, tree, two_versions, update
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -76,9 +77,8 @@ def honest(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return start(template, tmp_path_factory.mktemp("honest") / "project", {})
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_an_answers_file_is_read_as_data(honest: Path, tmp_path: Path, name: str) -> None:
-    project, change = tmp_path / "deep" / "project", FILES[name]
+def changed(honest: Path, project: Path, change: dict[str, Any] | str) -> Path:
+    """Copy a project and commit what somebody did to its answers file."""
     shutil.copytree(honest, project)
     file = project / ".copier-answers.yml"
     answers = yaml.safe_load(file.read_text("utf-8"))
@@ -87,11 +87,29 @@ def test_an_answers_file_is_read_as_data(honest: Path, tmp_path: Path, name: str
         change = yaml.safe_dump({key: value for key, value in answers.items() if value is not None})
     file.write_text(change, encoding="utf-8")
     commit(project, "somebody else's")
+    return project
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_answers_file_is_read_as_data(honest: Path, tmp_path: Path, name: str) -> None:
+    project = changed(honest, tmp_path / "deep" / "project", FILES[name])
     try:
         update(project)
     except Exception:  # noqa: BLE001 - Copier's own, from a parser's error to a refusal
         assert git(project, "status", "--porcelain") == ""
+        assert name not in HARMLESS
     else:
+        assert name in HARMLESS
         check_whole(project)
     assert below(tmp_path) == {"deep", "deep/project"}
     assert [*Path.cwd().glob("pwned*"), *tmp_path.rglob("pwned*")] == []
+
+
+@pytest.mark.parametrize(("name", "wanted"), [*LAST.items(), *GIVEN.items()])
+def test_the_last_line_of_the_command_is_the_reason(honest: Path, tmp_path: Path, name: str, wanted: str) -> None:
+    project = changed(honest, tmp_path / "project", FILES.get(name, {}))
+    words = [name] if name in GIVEN else []
+    done = command(["copier", "update", "--defaults", "--quiet", *words], project)
+    assert done.status != 0
+    assert wanted in done.output.splitlines()[-1]
+    assert git(project, "status", "--porcelain") == ""

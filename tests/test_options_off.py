@@ -1,4 +1,4 @@
-"""An option that is switched off: what goes is named and comes back, what is the owner's stays and is in no one's way."""
+"""An option that is switched off: what goes is named and comes back, what is the owner's stays and hinders nothing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def test_the_printed_command_names_what_was_edited_until_it_is_committed(
 ) -> None:
     said = switched[1]
     assert "    src/*/serving\n" in said
-    assert (found := re.search(r"^    (git log .+)$", said, re.MULTILINE))
+    found = re.search(r"^    (git log .+)$", said, re.MULTILINE)
+    assert found
     for step in ("true", "git add -A"):
         done = command(["sh", "-c", f"{step} && {found[1]}"], project)
         assert (done.status, done.output) == (0, f"{EDITED}\n")

@@ -103,6 +103,19 @@ def test_every_case_of_refusal_has_its_question() -> None:
     assert {question for question, _, _ in REFUSED} == set(QUESTIONS) - yes_or_no
 
 
+def test_what_is_no_known_no_is_a_yes(template: Path, tmp_path: Path) -> None:
+    line = re.search(r"^A yes-or-no question .+$", (ROOT / "docs/options.md").read_text("utf-8"), re.MULTILINE)
+    assert line
+    *words, last = re.findall(r"`([^`]+)`", line[0])
+    switches = [name for name, row in QUESTIONS.items() if row["type"] == "bool" and name != "docker"]
+    given = dict(zip(switches, words, strict=False))
+    assert len(given) == len(words)
+    render(template, tmp_path / "made", given | dict([last.split("=")]))
+    known = yaml.safe_load((tmp_path / "made/.copier-answers.yml").read_text("utf-8"))
+    assert [name for name in switches if known[name]] == []
+    assert known["docker"]
+
+
 DERIVED = [
     ("My Project", "my_project"),
     ("Digits 2026 (v2)", "digits_2026_v2"),

@@ -2,7 +2,8 @@
 
     uv run pytest -n 0 tests/update_matrix.py
 
-It takes an hour and a half on one core; docs/update.md has its last result.
+It takes about an hour and a half of one core without other work, less with several: leave out `-n 0`.
+docs/update.md has its last result.
 """
 
 from __future__ import annotations
