@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 from tests.answers import Answers
@@ -85,6 +84,10 @@ REFUSED: dict[str, Answers] = {
 # With these an update goes through, and what they add is a text or nothing.
 HARMLESS = {"a thousand million laughs", "a name with Jinja", "tasks", "what an update keeps for itself"}
 
+LAUGHS: list[Any] = ["x"]
+for _ in range(30):
+    LAUGHS = [LAUGHS, LAUGHS]  # which YAML writes as anchors, in a few lines
+
 # What an answers file may become: lines added to an honest one, or None and a text instead of it.
 FILES: dict[str, dict[str, Any] | str] = {
     "nothing": "",
@@ -93,7 +96,7 @@ FILES: dict[str, dict[str, Any] | str] = {
     "broken YAML": "project_name: [\n",
     "tabs": "project_name:\n\t- x\n",
     "an object of Python": "project_name: !!python/object/apply:os.system ['touch pwned']\n",
-    "a thousand million laughs": {"laughs": reduce(lambda part, _: [part, part], range(30), ["x"])},  # as anchors
+    "a thousand million laughs": {"laughs": LAUGHS},
     "no source": {"_src_path": None},
     "no version": {"_commit": None},
     "a source that is not there": {"_src_path": "/nowhere/at/all"},
