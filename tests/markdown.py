@@ -34,7 +34,7 @@ NOT_RUN = {
 # What ends with another status than 0, because that is what the text says of it.
 STATUSES = {
     r"--gate$": {0, 1},  # after so few steps
-    r"(requirements|handoff) check$": {1},  # nobody has filled them in
+    r"(requirements|handoff|adr) check$": {1},  # nobody has filled them in
     r"design check": {1},  # nobody has approved one
     r"diagnose\.py": {0, 1},  # eight steps are no training
     r"profile( |$)": {0, 1},  # budgets are broken or not
