@@ -74,4 +74,4 @@ def map_carry(carry: Carry, function: Callable[[Tensor], Any]) -> Carry:
         return function(carry)
     if isinstance(carry, dict):
         return {key: map_carry(value, function) for key, value in carry.items()}
-    return type(carry)(map_carry(value, function) for value in carry) if isinstance(carry, list | tuple) else carry
+    return type(carry)(map_carry(value, function) for value in carry) if isinstance(carry, (list, tuple)) else carry

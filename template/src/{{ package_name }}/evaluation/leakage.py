@@ -149,8 +149,8 @@ def features(arrays: Arrays, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
     inputs = arrays["inputs"][rows]
     if kind := text_kind(inputs):
         own = np.where(np.isin(inputs, known), inputs, 0)
-        each = [np.bincount(shingles(row, LENGTH[kind] // 2) % NUM_FEATURES, minlength=NUM_FEATURES) for row in own]
-        flat = np.stack(each)
+        found = [(shingles(row, LENGTH[kind] // 2) % NUM_FEATURES).astype(np.int64) for row in own]
+        flat = np.stack([np.bincount(strings, minlength=NUM_FEATURES) for strings in found])
     else:
         flat = inputs.reshape(len(inputs), -1)[:, :: max(1, int(np.prod(inputs.shape[1:])) // NUM_FEATURES)]
     targets = arrays["targets"][rows].reshape(len(rows), -1) if "targets" in arrays else flat[:, :0]

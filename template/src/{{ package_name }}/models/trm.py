@@ -141,7 +141,8 @@ def ponder(network: Callable[[Tensor], Tensor], x: Tensor, state: State, num_lat
     with torch.no_grad():
         for _ in range(num_passes - 1):
             state = recurse(network, x, state, num_latent)
-    torch.clear_autocast_cache()  # before torch 2.11 it would hand the last pass these weights without gradient
+    if not torch.compiler.is_compiling():  # before torch 2.11 the cache hands the last pass weights without gradient
+        torch.clear_autocast_cache()
     return recurse(network, x, state, num_latent)
 
 
