@@ -2,7 +2,9 @@
 """The house stays in order: rooms import in one direction, files stay small, shapes are written down."""
 
 import ast
+import doctest
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,15 @@ def test_every_file_says_what_it_does_and_stays_small(path: Path) -> None:
     text = path.read_text("utf-8")
     assert ast.get_docstring(ast.parse(text))
     assert len(text.splitlines()) <= 250
+
+
+def test_the_examples_in_docstrings_are_true() -> None:
+    for path in FILES:
+        if ">>> " in path.read_text("utf-8"):
+            name = ".".join((my_project.__name__, *path.relative_to(PACKAGE).with_suffix("").parts))
+            found = doctest.testmod(import_module(name))
+            assert found.attempted, name
+            assert not found.failed, name
 
 
 def test_no_model_is_moved_to_a_device_by_name() -> None:

@@ -361,6 +361,14 @@ def test_openapi_names_the_paths_the_row_of_the_task_and_a_right_example(shared:
         "/version": {"get": ["200", "401", "429"]},
         "/metrics": {"get": ["200", "401", "429"]},
     }
+    fields = {name: sorted(each["properties"]) for name, each in found["components"]["schemas"].items()}
+    assert fields == {  # what clients were written against: a change of it is one for your page on the service, too
+        "Row": ["vector"],
+        "Reply": ["answers", "input_sha256", "version"],
+        "Answer": ["answer", "confidence", "id", "uncertain", "uncertainty"],
+        "Label": ["id", "target"],
+        "Trouble": ["error"],
+    }
     content = found["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert (content["schema"]["properties"]["rows"]["minItems"], content["schema"]["additionalProperties"]) == (
         1,

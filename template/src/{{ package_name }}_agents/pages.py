@@ -15,13 +15,21 @@ def read(path: Path) -> str:
 
 
 def sections(text: str) -> dict[str, str]:
-    """Return what stands below each heading of the second level."""
+    r"""Return what stands below each heading of the second level.
+
+    >>> sections("# Page\n\n## Data\n\nDigits.\n")
+    {'Data': 'Digits.'}
+    """
     parts = re.split(r"^## +(.*?) *$", text, flags=re.MULTILINE)
     return {heading: body.strip() for heading, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def values(body: str) -> dict[str, str]:
-    """Return the lines `- Name: value` of a section."""
+    r"""Return the lines `- Name: value` of a section.
+
+    >>> values("- Value: 0.95\n- Figure: accuracy")
+    {'Value': '0.95', 'Figure': 'accuracy'}
+    """
     found = (VALUE.fullmatch(line.strip()) for line in body.splitlines())
     return {line[1]: line[2] for line in found if line}
 

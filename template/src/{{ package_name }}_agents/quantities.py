@@ -12,7 +12,13 @@ TOLERANCE = 0.1  # share by which a time or a memory may differ from one measure
 
 
 class Count(Strict):
-    """A number as people write it, and what it means: "25.6M", "25M target", 25600000."""
+    """A number as people write it, and what it means: "25.6M", "25M target", 25600000.
+
+    >>> Count.model_validate("25.6M").value
+    25600000.0
+    >>> Count.model_validate("25.6M").agrees(25_603_402)
+    True
+    """
 
     units: ClassVar[dict[str, float]] = {"": 1, "K": 1e3, "M": 1e6, "B": 1e9}
     example: ClassVar[str] = "25.6M"

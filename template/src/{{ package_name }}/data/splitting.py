@@ -15,7 +15,11 @@ Rows = dict[Split, np.ndarray]  # numbers [N] of the rows of each split
 
 
 def parse_ratios(text: str) -> tuple[float, ...]:
-    """Read ratios such as 0.8/0.1/0.1; ValueError unless there are three above 0 that add up to 1."""
+    """Read ratios; ValueError unless there are three above 0 that add up to 1.
+
+    >>> parse_ratios("0.8/0.1/0.1")
+    (0.8, 0.1, 0.1)
+    """
     try:
         ratios = tuple(float(part) for part in text.split("/"))
     except ValueError:

@@ -92,7 +92,11 @@ def satterthwaite(parts: Sequence[float], degrees: Sequence[float]) -> float:
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:
-    """Return p of several comparisons such that one false claim among them all is no likelier than p (Holm 1979)."""
+    """Return p of several comparisons such that one false claim among them all is no likelier than p (Holm 1979).
+
+    >>> holm([0.03, 0.01, 0.2])
+    [0.06, 0.03, 0.2]
+    """
     found, least = list(probabilities), 0.0
     for place, number in enumerate(np.argsort(probabilities).tolist()):
         least = max(least, min(1.0, (len(found) - place) * probabilities[number]))

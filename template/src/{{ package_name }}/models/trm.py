@@ -147,7 +147,11 @@ def ponder(network: Callable[[Tensor], Tensor], x: Tensor, state: State, num_lat
 
 
 def fitted(words: Tensor, length: int) -> Tensor:
-    """Fill rows of words up with 0, or leave out their ends: [B, any] -> [B, length]."""
+    """Fill rows of words up with 0, or leave out their ends: [B, any] -> [B, length].
+
+    >>> fitted(torch.tensor([[5, 6, 7]]), 4).tolist(), fitted(torch.tensor([[5, 6, 7]]), 2).tolist()
+    ([[5, 6, 7, 0]], [[5, 6]])
+    """
     return F.pad(words[:, :length], (0, max(0, length - words.shape[1])))
 
 
