@@ -94,7 +94,7 @@ def test_every_file_says_what_it_does_and_stays_small(path: Path) -> None:
 def test_the_examples_in_docstrings_are_true() -> None:
     for path in FILES:
         if ">>> " in path.read_text("utf-8"):
-            name = ".".join((my_project.__name__, *path.relative_to(PACKAGE).with_suffix("").parts))
+            name = ".".join((PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts))
             found = doctest.testmod(import_module(name))
             assert found.attempted, name
             assert not found.failed, name

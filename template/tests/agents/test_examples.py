@@ -15,7 +15,7 @@ SHOWING = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.read
 
 @pytest.mark.parametrize("path", SHOWING, ids=[path.stem for path in SHOWING])
 def test_the_examples_in_docstrings_are_true(path: Path) -> None:
-    name = ".".join((my_project_agents.__name__, *path.relative_to(PACKAGE).with_suffix("").parts))
+    name = ".".join((PACKAGE.name, *path.relative_to(PACKAGE).with_suffix("").parts))
     found = doctest.testmod(import_module(name))
     assert found.attempted > 0
     assert found.failed == 0
