@@ -91,6 +91,13 @@ def test_every_file_says_what_it_does_and_stays_small(path: Path) -> None:
     assert len(text.splitlines()) <= 250
 
 
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_what_is_logged_bears_the_name_of_its_module(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert re.findall(r"^logger = (.+)", text, re.MULTILINE) in ([], ["logging.getLogger(__name__)"])
+    assert not re.findall(r"\blogging\.(?:debug|info|warning|error|exception|critical)\(", text)
+
+
 def test_the_examples_in_docstrings_are_true() -> None:
     for path in FILES:
         if ">>> " in path.read_text("utf-8"):

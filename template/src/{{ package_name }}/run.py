@@ -112,7 +112,7 @@ def begin(trainer: Trainer, last: Path, config: Config, manifest: Record) -> sto
     elif trainer.main:
         save(config, last.with_name("config.yaml"))
         storage.write_json(last.with_name("manifest.json"), manifest)
-        logger.info("writing to %s", last.parent)
+        logger.info("writing to %s", last.parent, extra={"run_folder": last.parent})
     return storage.Journal(last.parent, config.train.steps, resume_at=trainer.step, quiet=not trainer.main)
 
 

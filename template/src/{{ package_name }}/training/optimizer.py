@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..types import STRICT, Fraction, map_carry
 
-KERNEL: Any = torch._fused_adamw_  # of torch.optim.AdamW(fused=True)
+KERNEL: Any = torch._fused_adamw_  # of torch.optim.AdamW(fused=True), a class that takes seconds to import
 UNSCALED = torch.amp.GradScaler("cpu", enabled=False)
 FIXED = {"eps": 1e-8, "amsgrad": False, "maximize": False}
 STATE = ("exp_avg", "exp_avg_sq", "counts", "averages", "num_updates", "plateau_scale")
@@ -68,10 +68,7 @@ def parameter_groups(config: OptimConfig, model: nn.Module) -> list[dict[str, An
 
 
 class Optimization:
-    """One `step()` an update: clip, AdamW (Loshchilov and Hutter 2019, algorithm 2), average, schedule.
-
-    It calls torch's kernel itself: the class around that takes seconds to import, and long beside a small update.
-    """
+    """One `step()` an update: clip, AdamW (Loshchilov and Hutter 2019, algorithm 2), average, schedule."""
 
     def __init__(self, config: OptimConfig, model: nn.Module, num_steps: int) -> None:
         self.config, self.num_steps, self.num_updates, self.plateau_scale = config, num_steps, 0, 1.0

@@ -144,6 +144,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], *, best: bool = False) ->
         if best:
             link(temporary, path.with_name("best.pt"))
         temporary.replace(path)  # last: a run that dies before goes on from the old one, and does the same again
+        logger.debug("wrote %s", path)
     except (OSError, RuntimeError) as error:  # torch says of a full disk that a position is unexpected
         raise OSError(f"could not write {path}: {error.__context__ or error}; is there space?") from error
     finally:
