@@ -10,6 +10,7 @@ import pytest
 
 from my_project import run as commands
 from my_project.__main__ import main
+from my_project.config import load
 from my_project.training import storage, track_log
 from my_project.training.trainer import Trainer
 
@@ -56,7 +57,7 @@ def test_a_log_has_the_beginning_the_steps_the_checkpoints_and_the_end() -> None
 
 def test_each_run_of_a_process_has_a_log_of_its_own() -> None:
     for out in ("one", "two"):
-        commands.fit(commands.load(PRESET, {**SHORT, "train.out": out}))
+        commands.fit(load(PRESET, {**SHORT, "train.out": out}))
     for out, other in (("one", "two"), ("two", "one")):
         assert len(said(f"writing to {out}", out)) == 1
         assert not said(f"writing to {other}", out)
@@ -93,10 +94,10 @@ def test_the_error_that_ends_a_command_is_in_the_log(monkeypatch: pytest.MonkeyP
 
 def test_a_run_goes_on_without_a_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
     Path("run").mkdir()
-    before = commands.fit(commands.load(PRESET, SHORT))
+    before = commands.fit(load(PRESET, SHORT))
     (before / "log.txt").unlink()
     (before / "log.txt").mkdir()
-    commands.fit(commands.load(PRESET, {**SHORT, "train.steps": 12}), resume=before)
+    commands.fit(load(PRESET, {**SHORT, "train.steps": 12}), resume=before)
     assert "step 12 of 12" in caplog.text
 
 
