@@ -17,7 +17,7 @@ from typing import Any
 SEALED = re.compile(r"_test\.npz|(?:^|[/\s])test_\w+\.npy")
 EXAMPLES = ("own_test.npz", "text_test.npz", "digits_test.npz")
 WITHHELD = {"terraform", "kubectl", "aws", "gcloud", "az"}
-RECORDS = {"lock", "metrics.jsonl", "journal.jsonl", "source.diff"}  # and all JSON of a run or a study
+RECORDS = {"lock", "metrics.jsonl", "log.txt", "journal.jsonl", "source.diff"}  # and all JSON of a run or a study
 GUARDS = re.compile(r"\.claude/(?:settings[\w.]*\.json$|hooks/)|_agents/(?:guards|stops)\.py$")
 OPENS = re.compile(r"""build\(\s*\\?["']test\b""")
 WRITES = re.compile(

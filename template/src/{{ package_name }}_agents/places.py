@@ -18,7 +18,7 @@ MADE = {  # by commands: there after them, and not in git
         "mlflow.json",
     ),
     *("comparison.json", "comparison.html", "crossval.json", "ablate.json", "rows.json", "best.yaml", "mlflow.db"),
-    *("reproduction.json", "checklist.md", "source.json", "source.diff"),
+    *("reproduction.json", "checklist.md", "source.json", "source.diff", "log.txt"),
     *("program.pt2", "model.onnx", "export.json", "reference.json", "optimize.json", "model_card.md", "data_card.md"),
     *("metadata.json", "current.json", "verdict.json", "decision.json", "predictions.db"),
 }

@@ -55,6 +55,7 @@ def test_another_one_is_refused_with_what_is_wrong(tmp_path: Path, line: str, sa
         ("types.py", True),  # from the package
         ("models/NAME.py", True),
         ("runs/a-1/metrics.jsonl", True),
+        ("runs/a-1/log.txt", True),
         ("best.pt", True),
         ("references/guide.md", True),  # beside the text
         ("references/*.md", True),
