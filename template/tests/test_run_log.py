@@ -1,3 +1,4 @@
+# copier: filter replace("my_project", package_name)
 """What is said while a run trains stands in its log.txt, whatever becomes of the run or of the log."""
 
 import logging
@@ -127,3 +128,4 @@ def test_warnings_still_reach_a_terminal_where_nobody_set_up_logging(
         assert root.handlers == []
     track_log.listen()
     assert log in root.handlers
+    # copier: endfilter
