@@ -18,13 +18,14 @@ from my_project.training.trainer import Trainer
 from .sample import PRESET
 
 SHORT = {"train.steps": 8, "train.eval_every": 4, "train.log_every": 2, "optim.warmup_steps": 2, "train.out": "run"}
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARNING|ERROR) my_project[.\w]*: .+")
+PACKAGE = "my_project"
+LINE = re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}} (DEBUG|INFO|WARNING|ERROR) {PACKAGE}[.\w]*: .+")
 
 
 @pytest.fixture(autouse=True)
 def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[track_log.RunLog]:
     """A log that no other test has written to, as a process has it that imports the package."""
-    caplog.set_level(logging.DEBUG, "my_project")
+    caplog.set_level(logging.DEBUG, PACKAGE)
     monkeypatch.setattr(storage, "TRACKERS", [track_log.track])
     monkeypatch.setattr(track_log, "LOG", made := track_log.RunLog())
     track_log.listen()
@@ -45,10 +46,10 @@ def said(text: str, folder: str = "run") -> list[int]:
 def test_a_log_has_the_beginning_the_steps_the_checkpoints_and_the_end() -> None:
     commands.train(overrides=SHORT, config=PRESET)
     assert all(LINE.fullmatch(line) for line in lines())
-    for text in ("my_project.training.device: training on", "my_project.run: writing to run"):
+    for text in (f"{PACKAGE}.training.device: training on", f"{PACKAGE}.run: writing to run"):
         assert len(said(text)) == 1
-    assert len(said("INFO my_project.training.storage: step ")) == 2  # evaluations
-    assert len(said("DEBUG my_project.training.storage: step ")) == 4  # lines on the training loss
+    assert len(said(f"INFO {PACKAGE}.training.storage: step ")) == 2  # evaluations
+    assert len(said(f"DEBUG {PACKAGE}.training.storage: step ")) == 4  # lines on the training loss
     saved = said(f"wrote {Path('run/last.pt')}")
     assert len(saved) == 3
     order = [*said("training on"), *said("writing to"), saved[0], *said("step 2 of 8"), saved[-1], *said("report: ")]
@@ -90,7 +91,7 @@ def test_the_error_that_ends_a_command_is_in_the_log(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Trainer, "update", fail)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SHORT.items()]
     assert main(["train", "--config", str(PRESET), *options]) == 4
-    assert lines()[-1].endswith("ERROR my_project: error: out of memory in step 5")
+    assert lines()[-1].endswith(f"ERROR {PACKAGE}: error: out of memory in step 5")
 
 
 def test_a_run_goes_on_without_a_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
@@ -104,7 +105,7 @@ def test_a_run_goes_on_without_a_log_that_cannot_be_written(caplog: pytest.LogCa
 
 def test_a_process_that_never_trains_keeps_no_more_than_a_beginning(log: track_log.RunLog) -> None:
     for number in range(1000):
-        logging.getLogger("my_project.serving").warning("answered %d", number)
+        logging.getLogger(f"{PACKAGE}.serving").warning("answered %d", number)
     log.follow(Path())
     assert [line.rpartition(" ")[2] for line in lines(".")] == [str(number) for number in range(track_log.MOST_BEFORE)]
 
@@ -112,8 +113,8 @@ def test_a_process_that_never_trains_keeps_no_more_than_a_beginning(log: track_l
 def test_what_is_wrongly_said_ends_nothing(log: track_log.RunLog) -> None:
     log.follow(Path())
     for message, given in (("%d rows", "many"), ("%s and %s", "one")):
-        log.emit(logging.LogRecord("my_project", logging.INFO, "", 1, message, (given,), None))
-    log.emit(logging.LogRecord("my_project", logging.INFO, "", 1, "%d rows", (3,), None))
+        log.emit(logging.LogRecord(PACKAGE, logging.INFO, "", 1, message, (given,), None))
+    log.emit(logging.LogRecord(PACKAGE, logging.INFO, "", 1, "%d rows", (3,), None))
     assert [line.rpartition(": ")[2] for line in lines(".")] == ["3 rows"]
 
 
