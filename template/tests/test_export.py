@@ -89,6 +89,12 @@ def test_what_was_compared_is_written_down(run: Path) -> None:
     assert record["failures"] == []
 
 
+def test_what_a_library_prints_while_it_writes_is_not_in_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    with forms.quiet():
+        sys.stdout.write("Applied 1 of general pattern rewrite rules.\n")
+    assert capsys.readouterr().out == ""
+
+
 @pytest.fixture
 def known_forms(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file is traced anew: what is tested is the folder around them."""

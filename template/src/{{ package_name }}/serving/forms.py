@@ -1,9 +1,10 @@
 """The files that a model is written to, and how each is opened again: torch.export's program, and ONNX."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -224,20 +225,19 @@ def portable() -> Iterator[None]:
 def quiet() -> Iterator[None]:
     """Keep to itself what exporters say of their own code: deprecations within them, and hints for their authors."""
     root, drop = logging.getLogger(), logging.Filter("nobody")  # what logs by the root's name names nobody
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-    levels = [each.level for each in loggers]
-    with warnings.catch_warnings():
+    levels = {log: log.level for log in map(logging.getLogger, ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"))}
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # onnxscript 0.6 prints
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch|onnx|onnxscript|copyreg")
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch|onnx|onnxscript|copyreg")
         try:
             root.addFilter(drop)
-            for each in loggers:
-                each.setLevel(logging.ERROR)
+            for log in levels:
+                log.setLevel(logging.ERROR)
             yield
         finally:
             root.removeFilter(drop)
-            for each, level in zip(loggers, levels, strict=True):
-                each.setLevel(level)
+            for log, level in levels.items():
+                log.setLevel(level)
 
 
 def reason(name: str, error: Exception) -> str:
